@@ -1,0 +1,59 @@
+import path from 'node:path'
+import { z } from 'zod'
+
+/** Names that NodePilot itself sets for every app. */
+const ours = /^(PORT|NODEPILOT_.*)$/
+
+const varName = z
+  .string()
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+    'a config var is named like MY_KEY: letters, digits and _, not beginning with a digit',
+  )
+  .refine((name) => !ours.test(name), 'PORT and NODEPILOT_… are set by NodePilot itself')
+
+const varValue = z
+  .string()
+  .max(32_768, 'a value holds at most 32 kB')
+  .refine((value) => !value.includes('\0'), 'a value cannot hold a NUL character')
+
+/** The config vars of a project, whole. */
+export const configVars = z.record(varName, varValue)
+/** A change: null removes. */
+export const configVarChange = z.record(varName, varValue.nullable())
+
+export interface InstanceFacts {
+  readonly project: string
+  readonly release: number
+  readonly type: string
+  readonly index: number
+  readonly port: number | null
+  /** The slug's directory. */
+  readonly directory: string
+  /** The folder that outlives releases. */
+  readonly dataDirectory: string
+  readonly configVars: Readonly<Record<string, string>>
+  /** PATH and LANG of the server. */
+  readonly system: Readonly<Record<string, string>>
+}
+
+/** The whole environment of an instance: what contract and config vars say, nothing of the server's own. */
+export function instanceEnvironment(facts: InstanceFacts): Record<string, string> {
+  return {
+    ...facts.system,
+    PATH: withLocalBin(facts.directory, facts.system.PATH),
+    NODE_ENV: 'production',
+    HOME: facts.dataDirectory,
+    ...facts.configVars,
+    ...(facts.port === null ? {} : { PORT: String(facts.port) }),
+    NODEPILOT_PROJECT: facts.project,
+    NODEPILOT_RELEASE: `v${facts.release}`,
+    NODEPILOT_INSTANCE: `${facts.type}.${facts.index}`,
+    NODEPILOT_DATA_DIR: facts.dataDirectory,
+  }
+}
+
+/** `PATH` with the commands of the app's own dependencies first. */
+export function withLocalBin(directory: string, systemPath: string | undefined): string {
+  return [path.join(directory, 'node_modules', '.bin'), systemPath].filter(Boolean).join(':')
+}

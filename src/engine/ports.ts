@@ -1,0 +1,164 @@
+/** The three ports: where files come from, what runs processes, what routes requests. */
+
+export type SourceKind = 'git' | 'zip' | 'tar' | 'release'
+export type EntryKind = 'file' | 'directory' | 'symlink' | 'other'
+
+/** One entry of a source, exactly as the sender named it: untrusted until `pipeline/unpack.ts` has decided. */
+export interface SourceEntry {
+  /** Relative, separated by `/`; may be hostile (`..`, absolute, NUL …). A directory may end in `/`. */
+  readonly path: string
+  readonly kind: EntryKind
+  /** Unix permission bits; only the owner's execute bit is kept. */
+  readonly mode: number
+  /** Bytes announced by the sender, null where it does not say. */
+  readonly size: number | null
+  /** The file's bytes, or the target of a symlink. Read at most once, before the next entry is asked for. */
+  body(): AsyncIterable<Uint8Array>
+}
+
+/** Where the files of one version come from. */
+export interface Source {
+  readonly kind: SourceKind
+  /** For people: `9f3c2ab`, `shop.zip`, `v12`. */
+  readonly label: string
+  /** For identity: a commit sha, `sha256:…` of an upload, `v12`. */
+  readonly revision: string
+  /** First line of the commit's message, or null. */
+  readonly message: string | null
+  /** Bytes on the wire or on disk, for people; null where unknown. */
+  readonly bytes: number | null
+  entries(signal: AbortSignal): AsyncIterable<SourceEntry>
+}
+
+/**
+ * One generation of one process type of one release. A restart starts the same release as a new
+ * generation beside the old one, so the generation is part of the identity.
+ */
+export interface GroupRef {
+  readonly project: string
+  readonly type: string
+  readonly release: number
+  /** Rises with every boot in a home; never used twice. */
+  readonly generation: number
+}
+
+export interface InstanceSpec {
+  /** From 1: `web.1`. */
+  readonly index: number
+  /** Where it must listen on 127.0.0.1; null for types that take no traffic. */
+  readonly port: number | null
+  /** The whole environment of the process. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+export interface GroupSpec extends GroupRef {
+  /** Working directory: the slug. */
+  readonly cwd: string
+  /** A line for `/bin/sh`. */
+  readonly command: string
+  readonly instances: readonly InstanceSpec[]
+  /** Where `<type>.<index>.log` files go. */
+  readonly logDirectory: string
+  /** SIGTERM to SIGKILL when an instance is stopped, ms. */
+  readonly graceMs: number
+}
+
+export type InstanceStatus = 'online' | 'restarting' | 'stopped' | 'errored'
+
+export interface Instance extends GroupRef {
+  readonly index: number
+  /** `web.1` */
+  readonly name: string
+  /** null while not running. */
+  readonly pid: number | null
+  readonly status: InstanceStatus
+  readonly restarts: number
+  /** Milliseconds since 1970, null while not running. */
+  readonly startedAt: number | null
+}
+
+/** An instance's process ended. `code` is null when a signal ended it. */
+export interface InstanceExit extends GroupRef {
+  readonly index: number
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+export interface InstanceStats extends GroupRef {
+  readonly index: number
+  /** Percent of one core. */
+  readonly cpu: number
+  readonly memoryBytes: number
+}
+
+export interface LogLine {
+  /** ISO 8601, UTC. */
+  readonly time: string
+  /** `web.1` */
+  readonly instance: string
+  readonly release: number
+  readonly stream: 'out' | 'err'
+  readonly line: string
+}
+
+/** Runs process groups. PM2 on one machine. Calls for one project are carried out in order. */
+export interface Runtime {
+  /** Brings the driver up (daemon started where needed). Safe to call again after a loss. */
+  connect(): Promise<void>
+  /** Lets go of the daemon and leaves everything running. */
+  close(): Promise<void>
+  /** Idempotent by project, type, release and generation. Resolves when started, which is not yet healthy. */
+  start(group: GroupSpec): Promise<readonly Instance[]>
+  /** SIGTERM, waits `graceMs`, SIGKILL, the whole process tree; absent counts as stopped. */
+  stop(group: GroupRef, graceMs: number): Promise<void>
+  /** What really runs, of one project or of all. */
+  list(project?: string): Promise<readonly Instance[]>
+  stats(): Promise<readonly InstanceStats[]>
+  /** Called for every process that ends, also those that are started again. Returns an unsubscribe. */
+  onExit(listener: (exit: InstanceExit) => void): () => void
+  /** Called when the daemon is gone; everything may have ended. Returns an unsubscribe. */
+  onLost(listener: () => void): () => void
+  /** Ends processes of this home that no daemon knows any more. Returns how many. */
+  endOrphans(): Promise<number>
+  /** Ends every instance and the daemon itself. */
+  shutdown(): Promise<void>
+}
+
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Route {
+  /** Lower-case host names, without port. */
+  readonly hosts: readonly string[]
+  readonly project: string
+  /** For people and traffic numbers; null while the project has none. */
+  readonly release: number | null
+  /** `stopped` answers 503; `running` without endpoints answers 503 too. */
+  readonly state: 'running' | 'stopped'
+  readonly endpoints: readonly Endpoint[]
+}
+
+export interface RouteTable {
+  /** Rises with every change; a router refuses an older one. */
+  readonly version: number
+  /** A project answers at `<name>.<base domain>`; the base domain itself is the panel's. */
+  readonly baseDomain: string
+  readonly routes: readonly Route[]
+}
+
+/** What was still open when a drain gave up. */
+export interface DrainReport {
+  readonly left: number
+}
+
+/** The front door. */
+export interface Router {
+  /** The whole table, all or nothing; resolves when it is in force. */
+  apply(table: RouteTable): Promise<void>
+  /** Waits until no request is under way to these endpoints, `deadlineMs` at most. */
+  drain(endpoints: readonly Endpoint[], deadlineMs: number): Promise<DrainReport>
+  /** Resolves when the front door answers. */
+  check(): Promise<void>
+}

@@ -1,0 +1,205 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
+import { StringDecoder } from 'node:string_decoder'
+import { Refusal } from './domain/refusal.ts'
+
+/** The one place that runs commands: an argv array, a whole environment, limits, cancel, lines. */
+
+export interface Command {
+  readonly file: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  /** The whole environment: nothing of the server's own is added. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+export type OutputStream = 'out' | 'err'
+
+export interface RunOptions {
+  readonly signal?: AbortSignal
+  /** Wall clock, ms. */
+  readonly timeoutMs?: number
+  /** Both streams together, bytes. */
+  readonly maxOutputBytes?: number
+  /** Written to the command's standard input, which is then closed. */
+  readonly input?: string | Uint8Array
+  /** Every line as it comes, without its end; lines over 8 KiB come in pieces. */
+  readonly onLine?: (line: string, stream: OutputStream) => void
+  /** Also ends processes that left the group (setsid): those whose environment carries `NODEPILOT_JOB=<job>`. */
+  readonly job?: string
+}
+
+export interface Exit {
+  /** null when a signal ended it. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** The last lines of both streams, oldest first. */
+  readonly tail: readonly string[]
+  readonly ms: number
+}
+
+const longestLine = 8 * 1024
+const tailLines = 40
+const killAfterMs = 2_000
+
+/**
+ * Runs a command to its end, in a process group of its own. A non-zero exit is an answer, not an error.
+ * Refuses with `cancelled`, `timeout` or `output_limit` after the whole group has ended.
+ */
+export async function run(command: Command, options: RunOptions = {}): Promise<Exit> {
+  options.signal?.throwIfAborted()
+  const began = performance.now()
+  const child = spawn(command.file, command.args, {
+    cwd: command.cwd,
+    env: options.job ? { ...command.env, NODEPILOT_JOB: options.job } : { ...command.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  })
+  const tail: string[] = []
+  let refusal: Refusal | undefined
+  let bytes = 0
+  const stop = (why: Refusal) => {
+    if (refusal) return
+    refusal = why
+    endGroup(child)
+  }
+  const onLine = (line: string, stream: OutputStream) => {
+    tail.push(line)
+    if (tail.length > tailLines) tail.shift()
+    options.onLine?.(line, stream)
+  }
+  const limit = options.maxOutputBytes ?? Number.POSITIVE_INFINITY
+  const count = (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > limit) stop(outputLimit(limit))
+    return bytes <= limit
+  }
+  const flushes = [readLines(child, 'out', count, onLine), readLines(child, 'err', count, onLine)]
+  const abort = () => stop(new Refusal('cancelled', 'the deployment was cancelled'))
+  options.signal?.addEventListener('abort', abort, { once: true })
+  const timer =
+    options.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => stop(timedOut(options.timeoutMs ?? 0)), options.timeoutMs)
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(options.input)
+  try {
+    const { code, signal } = await ended(child)
+    for (const flush of flushes) flush()
+    if (options.job) await endJob(options.job)
+    if (refusal) throw refusal
+    return { code, signal, tail, ms: performance.now() - began }
+  } finally {
+    clearTimeout(timer)
+    options.signal?.removeEventListener('abort', abort)
+    killGroup(child.pid, 'SIGKILL')
+    // what left the group and still holds the pipes is heard no more
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+  }
+}
+
+/** Sends a signal to a process group; a group that is gone is fine. */
+export function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Ends every process whose environment carries the job's mark, however it detached itself. */
+export async function endJob(job: string): Promise<void> {
+  for (const pid of await processesWithEnvironment(`NODEPILOT_JOB=${job}`)) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // already gone
+    }
+  }
+}
+
+/** Process ids whose environment holds exactly this `KEY=value` entry. Linux; elsewhere none. */
+export async function processesWithEnvironment(entry: string): Promise<number[]> {
+  const names = await readdir('/proc').catch(() => [] as string[])
+  const found: number[] = []
+  for (const name of names) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+    const environment = await readFile(`/proc/${name}/environ`, 'utf8').catch(() => '')
+    if (environment.split('\0').includes(entry)) found.push(Number(name))
+  }
+  return found
+}
+
+/** `exited with code 2`, `was killed by SIGKILL`. 137 is how a shell reports a child killed by SIGKILL. */
+export function describeExit(exit: { readonly code: number | null; readonly signal: string | null }): string {
+  return exit.signal ? `was killed by ${exit.signal}` : `exited with code ${exit.code}`
+}
+
+/** Killed from outside with SIGKILL, which on a Linux server nearly always means: out of memory. */
+export function wasKilled(exit: { readonly code: number | null; readonly signal: string | null }): boolean {
+  return exit.signal === 'SIGKILL' || exit.code === 137
+}
+
+function endGroup(child: ChildProcess) {
+  killGroup(child.pid, 'SIGTERM')
+  setTimeout(() => killGroup(child.pid, 'SIGKILL'), killAfterMs).unref()
+}
+
+/** Waits for the exit, and then a moment for the pipes: a daemonised grandchild may hold them open. */
+function ended(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      const done = () => resolve({ code, signal })
+      const timer = setTimeout(done, 500)
+      child.once('close', () => {
+        clearTimeout(timer)
+        done()
+      })
+    })
+  })
+}
+
+function readLines(
+  child: ChildProcess,
+  stream: OutputStream,
+  count: (chunk: Buffer) => boolean,
+  onLine: (line: string, stream: OutputStream) => void,
+): () => void {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  const source = stream === 'out' ? child.stdout : child.stderr
+  source?.on('data', (chunk: Buffer) => {
+    if (!count(chunk)) return
+    const lines = (rest + decoder.write(chunk)).split(/\r?\n/)
+    rest = lines.pop() ?? ''
+    for (const line of lines) onLine(line, stream)
+    while (rest.length > longestLine) {
+      onLine(rest.slice(0, longestLine), stream)
+      rest = rest.slice(longestLine)
+    }
+  })
+  return () => {
+    rest += decoder.end()
+    if (rest) onLine(rest, stream)
+    rest = ''
+  }
+}
+
+function timedOut(ms: number): Refusal {
+  return new Refusal('timeout', `the step did not end within ${Math.round(ms / 1000)} s`, {
+    hint: 'make it faster, or raise the time limit of the project',
+  })
+}
+
+function outputLimit(bytes: number): Refusal {
+  return new Refusal(
+    'output_limit',
+    `the step wrote more than ${Math.round(bytes / 1_000_000)} MB of output`,
+    {
+      hint: 'make it quieter: output is for people',
+    },
+  )
+}

@@ -1,0 +1,101 @@
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export interface FoundProcess {
+  readonly pid: number
+  /** The command line, arguments joined by spaces. */
+  readonly command: string
+  /** Working directory; empty when it cannot be read. */
+  readonly cwd: string
+}
+
+interface Seen extends FoundProcess {
+  readonly parent: number
+  readonly belongs: boolean
+}
+
+/**
+ * Processes that belong to a folder (a home, a test's temporary one): its path stands in their command line or
+ * environment, or they work in it; and all their descendants. Never this process itself. Linux.
+ */
+export async function processesOf(directory: string): Promise<FoundProcess[]> {
+  const all = new Map<number, Seen>()
+  for (const name of await readdir('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    const seen = await look(pid, directory)
+    if (seen) all.set(pid, seen)
+  }
+  return [...all.values()]
+    .filter((one) => belongs(one, all))
+    .map(({ pid, command, cwd }) => ({ pid, command, cwd }))
+}
+
+/** Running apps: processes whose working directory is a release of the project, or of any. */
+export async function appProcesses(home: string, project = ''): Promise<FoundProcess[]> {
+  const below = join(home, 'projects', project)
+  return (await processesOf(home)).filter(({ cwd }) => cwd === below || cwd.startsWith(`${below}/`))
+}
+
+/** Sends SIGKILL to everything that belongs to a folder; returns what it was. */
+export async function endProcessesOf(directory: string): Promise<FoundProcess[]> {
+  const left = await processesOf(directory)
+  for (const { pid } of left) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // already gone
+    }
+  }
+  return left
+}
+
+/** Is there a process with this id that is more than a zombie? */
+export async function isAlive(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return stat !== '' && afterName(stat)[0] !== 'Z'
+}
+
+/** Proportional memory (PSS: shared pages are split between those who share them), bytes. */
+export async function proportionalMemory(pids: readonly number[]): Promise<number> {
+  let sum = 0
+  for (const pid of pids) {
+    const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '')
+    sum += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024
+  }
+  return sum
+}
+
+async function look(pid: number, directory: string): Promise<Seen | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  const [state, parent] = afterName(stat)
+  if (stat === '' || state === 'Z') return undefined
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '')
+  return {
+    pid,
+    parent: Number(parent),
+    command: commandLine.replaceAll('\0', ' ').trim(),
+    cwd,
+    belongs: [commandLine, environment, `${cwd}/`].some((text) => mentions(text, directory)),
+  }
+}
+
+/** `/tmp/np-1` is not mentioned by `/tmp/np-12`. */
+function mentions(text: string, directory: string): boolean {
+  for (let at = text.indexOf(directory); at !== -1; at = text.indexOf(directory, at + 1)) {
+    if (!/[\w.-]/.test(text[at + directory.length] ?? '')) return true
+  }
+  return false
+}
+
+function belongs(one: Seen, all: ReadonlyMap<number, Seen>): boolean {
+  for (let at: Seen | undefined = one; at; at = all.get(at.parent)) if (at.belongs) return true
+  return false
+}
+
+/** The fields of /proc/PID/stat behind the name, which may itself hold spaces and brackets. */
+function afterName(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
