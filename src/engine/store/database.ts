@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import Database from 'better-sqlite3'
+
+export type Db = Database.Database
+
+/**
+ * Opens (or creates) the database and brings it to the newest schema.
+ * WAL so that readers never wait for the writer; FULL so that a commit survives a power cut.
+ */
+export function openDatabase(file: string): Db {
+  const db = new Database(file)
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL')
+  db.pragma('busy_timeout = 5000')
+  db.pragma('foreign_keys = ON')
+  migrate(db)
+  return db
+}
+
+/** Applies `migrations/NNN-name.sql` in order, each in one transaction; `user_version` remembers how far. */
+export function migrate(db: Db): void {
+  const directory = new URL('./migrations/', import.meta.url)
+  const files = readdirSync(directory).filter((name) => /^\d{3}-.+\.sql$/.test(name))
+  const done = db.pragma('user_version', { simple: true }) as number
+  if (done > files.length) {
+    throw new Error(`the database is of a newer NodePilot (schema ${done}, this one knows ${files.length})`)
+  }
+  for (const name of files.sort()) {
+    const version = Number(name.slice(0, 3))
+    if (version <= done) continue
+    db.transaction(() => {
+      db.exec(readFileSync(new URL(name, directory), 'utf8'))
+      db.pragma(`user_version = ${version}`)
+    }).immediate()
+  }
+}
+
+/** Does the database still answer? For `/health`. */
+export function checkDatabase(db: Db): boolean {
+  try {
+    db.prepare('SELECT 1').get()
+    return true
+  } catch {
+    return false
+  }
+}

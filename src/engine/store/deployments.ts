@@ -1,0 +1,140 @@
+import type { Deployment, DeploymentStatus, Step } from '../domain/deployment.ts'
+import type { SourceKind } from '../ports.ts'
+import type { Db } from './database.ts'
+
+export interface NewDeployment {
+  readonly projectId: number
+  readonly number: number
+  readonly source: Deployment['source']
+  readonly by: string
+  /** `queued` while another one of the project is under way. */
+  readonly status?: 'queued' | 'running'
+}
+
+export interface Outcome {
+  readonly status: DeploymentStatus
+  readonly release?: number
+  readonly error?: { readonly code: string; readonly message: string; readonly hint: string | null }
+}
+
+export type Deployments = ReturnType<typeof createDeployments>
+
+export function createDeployments(db: Db, now: () => string) {
+  const insert = db.prepare(`
+    INSERT INTO deployments (project_id, number, status, source_kind, revision, message, requested_by, deployed_at)
+    VALUES (@projectId, @number, @status, @kind, @revision, @message, @by, @now)`)
+  const finish = db.prepare(`
+    UPDATE deployments SET status = @status, release = @release, version = @version, notes = @notes,
+      error_code = @code, error_message = @message, error_hint = @hint, finished_at = @now
+    WHERE id = @id`)
+  const setStatus = db.prepare('UPDATE deployments SET status = ? WHERE id = ?')
+  const retire = db.prepare(
+    `UPDATE deployments SET status = 'retired' WHERE project_id = ? AND status = 'live'`,
+  )
+  const setSource = db.prepare(
+    'UPDATE deployments SET source_kind = @kind, revision = @revision, message = @message WHERE id = @id',
+  )
+  const byId = db.prepare('SELECT * FROM deployments WHERE id = ?')
+  const byNumber = db.prepare('SELECT * FROM deployments WHERE project_id = ? AND number = ?')
+  const page = db.prepare(`
+    SELECT * FROM deployments WHERE project_id = ? AND number < ? ORDER BY number DESC LIMIT ?`)
+  const unfinished = db.prepare(`SELECT * FROM deployments WHERE status IN ('queued', 'running') ORDER BY id`)
+  const busy = db.prepare(
+    `SELECT 1 FROM deployments WHERE project_id = ? AND status IN ('queued', 'running')`,
+  )
+  const putStep = db.prepare(`
+    INSERT INTO deployment_steps (deployment_id, position, name, status, ms, note)
+    VALUES (@id, @position, @name, @status, @ms, @note)
+    ON CONFLICT DO UPDATE SET status = excluded.status, ms = excluded.ms, note = excluded.note`)
+  const steps = db.prepare(
+    'SELECT name, status, ms, note FROM deployment_steps WHERE deployment_id = ? ORDER BY position',
+  )
+  const failSteps = db.prepare(
+    `UPDATE deployment_steps SET status = 'failed' WHERE deployment_id = ? AND status = 'running'`,
+  )
+  const toDeployment = (row: RawDeployment): Deployment => ({
+    id: row.id,
+    projectId: row.project_id,
+    number: row.number,
+    status: row.status,
+    source: { kind: row.source_kind, revision: row.revision, message: row.message },
+    release: row.release,
+    startedAt: row.deployed_at,
+    finishedAt: row.finished_at,
+    steps: steps.all(row.id) as Step[],
+    error: row.error_code
+      ? { code: row.error_code, message: row.error_message ?? '', hint: row.error_hint }
+      : null,
+    by: row.requested_by,
+  })
+  return {
+    create(deployment: NewDeployment): number {
+      const { source, ...row } = deployment
+      return Number(insert.run({ status: 'running', ...row, ...source, now: now() }).lastInsertRowid)
+    },
+    /** Ends a deployment; a step that was under way has failed with it. */
+    finish(id: number, outcome: Outcome): void {
+      if (outcome.error) failSteps.run(id)
+      finish.run({
+        id,
+        status: outcome.status,
+        release: outcome.release ?? null,
+        version: outcome.release === undefined ? null : `v${outcome.release}`,
+        notes: outcome.error?.message ?? null,
+        code: outcome.error?.code ?? null,
+        message: outcome.error?.message ?? null,
+        hint: outcome.error?.hint ?? null,
+        now: now(),
+      })
+    },
+    setStatus(id: number, status: DeploymentStatus): void {
+      setStatus.run(status, id)
+    },
+    /** The one that was live so far has been replaced. */
+    retireLive(projectId: number): void {
+      retire.run(projectId)
+    },
+    putStep(id: number, position: number, step: Step): void {
+      putStep.run({ id, position, ...step })
+    },
+    /** What it really deploys, where that is only known with the turn. */
+    setSource(id: number, source: Deployment['source']): void {
+      setSource.run({ id, ...source })
+    },
+    get(id: number): Deployment | null {
+      const row = byId.get(id) as RawDeployment | undefined
+      return row ? toDeployment(row) : null
+    },
+    find(projectId: number, number: number): Deployment | null {
+      const row = byNumber.get(projectId, number) as RawDeployment | undefined
+      return row ? toDeployment(row) : null
+    },
+    /** Newest first. */
+    list(projectId: number, { before = Number.MAX_SAFE_INTEGER, limit = 50 } = {}): Deployment[] {
+      return (page.all(projectId, before, limit) as RawDeployment[]).map(toDeployment)
+    },
+    unfinished(): Deployment[] {
+      return (unfinished.all() as RawDeployment[]).map(toDeployment)
+    },
+    isBusy(projectId: number): boolean {
+      return busy.get(projectId) !== undefined
+    },
+  }
+}
+
+interface RawDeployment {
+  id: number
+  project_id: number
+  number: number
+  status: DeploymentStatus
+  source_kind: SourceKind
+  revision: string
+  message: string | null
+  release: number | null
+  deployed_at: string
+  finished_at: string | null
+  error_code: string | null
+  error_message: string | null
+  error_hint: string | null
+  requested_by: string
+}

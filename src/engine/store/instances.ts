@@ -1,0 +1,80 @@
+import type { Db } from './database.ts'
+
+export type InstanceState = 'candidate' | 'serving' | 'retiring'
+
+/** A process that NodePilot started and has not yet ended. */
+export interface InstanceRow {
+  readonly projectId: number
+  readonly release: number
+  readonly type: string
+  /** From 1: `web.1`. */
+  readonly position: number
+  readonly generation: number
+  /** The release whose directory it runs in. */
+  readonly slug: number
+  readonly port: number | null
+  readonly state: InstanceState
+}
+
+export type Instances = ReturnType<typeof createInstances>
+
+const columns = 'project_id AS projectId, release, type, position, generation, slug, port, state'
+
+export function createInstances(db: Db, now: () => string) {
+  const insert = db.prepare(`
+    INSERT INTO instances (project_id, release, type, position, generation, slug, port, state, created_at)
+    VALUES (@projectId, @release, @type, @position, @generation, @slug, @port, @state, @now)`)
+  const promote = db.prepare(
+    `UPDATE instances SET state = 'serving' WHERE project_id = ? AND generation = ? AND state = 'candidate'`,
+  )
+  const retire = db.prepare(
+    `UPDATE instances SET state = 'retiring' WHERE project_id = ? AND generation <> ? AND state = 'serving'`,
+  )
+  const retireOne = db.prepare(
+    `UPDATE instances SET state = 'retiring' WHERE project_id = ? AND generation = ?`,
+  )
+  const movePort = db.prepare(
+    'UPDATE instances SET port = ? WHERE project_id = ? AND generation = ? AND type = ? AND position = ?',
+  )
+  const remove = db.prepare('DELETE FROM instances WHERE project_id = ? AND generation = ?')
+  const ofProject = db.prepare(
+    `SELECT ${columns} FROM instances WHERE project_id = ? ORDER BY type, position, generation`,
+  )
+  const all = db.prepare(`SELECT ${columns} FROM instances ORDER BY project_id, type, position, generation`)
+  const byPort = db.prepare('SELECT 1 FROM instances WHERE port = ?')
+  return {
+    create(instance: InstanceRow): void {
+      insert.run({ ...instance, now: now() })
+    },
+    /** This generation serves from now on; every other serving one of the project is to end. */
+    promote(projectId: number, generation: number): void {
+      promote.run(projectId, generation)
+      retire.run(projectId, generation)
+    },
+    /** It has to run on another port. */
+    movePort(row: InstanceRow, port: number): void {
+      movePort.run(port, row.projectId, row.generation, row.type, row.position)
+    },
+    /** This generation is to end, whatever it was. */
+    retire(projectId: number, generation: number): void {
+      retireOne.run(projectId, generation)
+    },
+    /** Everything of the project is to end. */
+    retireAll(projectId: number): void {
+      retire.run(projectId, -1)
+    },
+    remove(projectId: number, generation: number): void {
+      remove.run(projectId, generation)
+    },
+    ofProject(projectId: number, state?: InstanceState): InstanceRow[] {
+      const rows = ofProject.all(projectId) as InstanceRow[]
+      return state ? rows.filter((row) => row.state === state) : rows
+    },
+    list(): InstanceRow[] {
+      return all.all() as InstanceRow[]
+    },
+    portTaken(port: number): boolean {
+      return byPort.get(port) !== undefined
+    },
+  }
+}

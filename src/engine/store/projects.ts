@@ -1,0 +1,157 @@
+import type { ProjectStatus } from '../domain/project.ts'
+import type { Db } from './database.ts'
+
+/** What a project's row says, in the words of the glossary. */
+export interface ProjectRow {
+  readonly id: number
+  readonly name: string
+  readonly displayName: string
+  readonly path: string
+  /** Empty: the app decides (Procfile, package.json …). */
+  readonly startCommand: string
+  /** The port the first instance gets when it is free; null: any. */
+  readonly port: number | null
+  readonly envVars: Readonly<Record<string, string>>
+  readonly status: ProjectStatus
+  readonly createdAt: string
+  readonly updatedAt: string
+  /** null until the first push: then `main`, else `master`. */
+  readonly deployBranch: string | null
+  readonly healthPath: string | null
+  readonly bootTimeoutMs: number
+  readonly memoryLimitMb: number | null
+  /** Releases kept on disk; null: the setting of the server. */
+  readonly keepReleases: number | null
+  /** Its node_modules is written to: give every release a private copy. */
+  readonly privateModules: boolean
+  readonly currentRelease: number | null
+}
+
+export interface NewProject {
+  readonly name: string
+  readonly displayName: string
+  readonly path: string
+  readonly startCommand: string
+  readonly port: number | null
+  readonly envVars: Readonly<Record<string, string>>
+}
+
+/** What may be changed after creation. */
+export type ProjectChange = {
+  readonly [Key in Exclude<keyof ProjectRow, 'id' | 'name' | 'path' | 'createdAt' | 'updatedAt'>]?:
+    | ProjectRow[Key]
+    | undefined
+}
+
+export type Projects = ReturnType<typeof createProjects>
+
+export function createProjects(db: Db, now: () => string) {
+  const insert = db.prepare(`
+    INSERT INTO projects (name, display_name, path, start_command, port, env_vars, pm2_name, status, created_at, updated_at)
+    VALUES (@name, @displayName, @path, @startCommand, @port, @envVars, @pm2Name, 'stopped', @now, @now)`)
+  const byName = db.prepare('SELECT * FROM projects WHERE name = ?')
+  const byId = db.prepare('SELECT * FROM projects WHERE id = ?')
+  const all = db.prepare('SELECT * FROM projects ORDER BY name')
+  const remove = db.prepare('DELETE FROM projects WHERE id = ?')
+  const nextDeployment = db.prepare(
+    'UPDATE projects SET last_deployment = last_deployment + 1 WHERE id = ? RETURNING last_deployment AS number',
+  )
+  return {
+    create(project: NewProject): ProjectRow {
+      const { lastInsertRowid } = insert.run({
+        ...project,
+        envVars: JSON.stringify(project.envVars),
+        pm2Name: `nodepilot-${project.name}`,
+        now: now(),
+      })
+      return toProject(byId.get(lastInsertRowid) as RawProject)
+    },
+    /** By name, or by number. */
+    find(id: string | number): ProjectRow | null {
+      const numeric = typeof id === 'number' || /^\d+$/.test(id)
+      const row = (numeric ? byId.get(Number(id)) : byName.get(id)) as RawProject | undefined
+      return row ? toProject(row) : null
+    },
+    list(): ProjectRow[] {
+      return (all.all() as RawProject[]).map(toProject)
+    },
+    update(id: number, change: ProjectChange): void {
+      const columns = Object.entries(change).filter(([, value]) => value !== undefined)
+      if (columns.length === 0) return
+      const assignments = columns.map(([key]) => `${columnOf[key as keyof ProjectChange]} = ?`).join(', ')
+      const values = columns.map(([, value]) => toColumn(value))
+      db.prepare(`UPDATE projects SET ${assignments}, updated_at = ? WHERE id = ?`).run(...values, now(), id)
+    },
+    remove(id: number): void {
+      remove.run(id)
+    },
+    /** Deployment numbers rise by one a project and are never given twice. */
+    takeDeploymentNumber(id: number): number {
+      return (nextDeployment.get(id) as { number: number }).number
+    },
+  }
+}
+
+const columnOf: Record<keyof ProjectChange, string> = {
+  displayName: 'display_name',
+  startCommand: 'start_command',
+  port: 'port',
+  envVars: 'env_vars',
+  status: 'status',
+  deployBranch: 'deploy_branch',
+  healthPath: 'health_path',
+  bootTimeoutMs: 'boot_timeout_ms',
+  memoryLimitMb: 'memory_limit_mb',
+  keepReleases: 'keep_releases',
+  privateModules: 'private_modules',
+  currentRelease: 'current_release',
+}
+
+function toColumn(value: unknown): string | number | null {
+  if (value === null) return null
+  if (typeof value === 'boolean') return value ? 1 : 0
+  if (typeof value === 'object') return JSON.stringify(value)
+  return value as string | number
+}
+
+interface RawProject {
+  id: number
+  name: string
+  display_name: string
+  path: string
+  start_command: string
+  port: number | null
+  env_vars: string | null
+  status: ProjectStatus
+  created_at: string
+  updated_at: string
+  deploy_branch: string | null
+  health_path: string | null
+  boot_timeout_ms: number
+  memory_limit_mb: number | null
+  keep_releases: number | null
+  private_modules: number
+  current_release: number | null
+}
+
+function toProject(row: RawProject): ProjectRow {
+  return {
+    id: row.id,
+    name: row.name,
+    displayName: row.display_name,
+    path: row.path,
+    startCommand: row.start_command,
+    port: row.port,
+    envVars: JSON.parse(row.env_vars ?? '{}') as Record<string, string>,
+    status: row.status,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    deployBranch: row.deploy_branch,
+    healthPath: row.health_path,
+    bootTimeoutMs: row.boot_timeout_ms,
+    memoryLimitMb: row.memory_limit_mb,
+    keepReleases: row.keep_releases,
+    privateModules: row.private_modules === 1,
+    currentRelease: row.current_release,
+  }
+}

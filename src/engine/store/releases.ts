@@ -1,0 +1,67 @@
+import type { Release } from '../domain/release.ts'
+import type { SourceKind } from '../ports.ts'
+import type { Db } from './database.ts'
+
+export type Releases = ReturnType<typeof createReleases>
+
+export function createReleases(db: Db, now: () => string) {
+  const insert = db.prepare(`
+    INSERT INTO releases (project_id, number, deployment, slug, source_kind, revision, message, command, env_vars, created_at)
+    VALUES (@projectId, @number, @deployment, @slug, @kind, @revision, @message, @command, @envVars, @now)`)
+  const find = db.prepare('SELECT * FROM releases WHERE project_id = ? AND number = ?')
+  const list = db.prepare('SELECT * FROM releases WHERE project_id = ? ORDER BY number DESC')
+  const newest = db.prepare('SELECT max(number) AS number FROM releases WHERE project_id = ?')
+  const prune = db.prepare(
+    'UPDATE releases SET pruned_at = ? WHERE project_id = ? AND slug = ? AND pruned_at IS NULL',
+  )
+  return {
+    create(release: Omit<Release, 'createdAt' | 'prunedAt'>): void {
+      const { source, envVars, ...rest } = release
+      insert.run({ ...rest, ...source, envVars: JSON.stringify(envVars), now: now() })
+    },
+    find(projectId: number, number: number): Release | null {
+      const row = find.get(projectId, number) as RawRelease | undefined
+      return row ? toRelease(row) : null
+    },
+    /** Newest first, pruned ones too. */
+    list(projectId: number): Release[] {
+      return (list.all(projectId) as RawRelease[]).map(toRelease)
+    },
+    /** The number the next release will have. */
+    next(projectId: number): number {
+      return ((newest.get(projectId) as { number: number | null }).number ?? 0) + 1
+    },
+    /** Notes that the directory of this slug is gone, for every release that used it. */
+    markPruned(projectId: number, slug: number): void {
+      prune.run(now(), projectId, slug)
+    },
+  }
+}
+
+interface RawRelease {
+  project_id: number
+  number: number
+  deployment: number
+  slug: number
+  source_kind: SourceKind
+  revision: string
+  message: string | null
+  command: string
+  env_vars: string
+  created_at: string
+  pruned_at: string | null
+}
+
+function toRelease(row: RawRelease): Release {
+  return {
+    projectId: row.project_id,
+    number: row.number,
+    deployment: row.deployment,
+    slug: row.slug,
+    source: { kind: row.source_kind, revision: row.revision, message: row.message },
+    command: row.command,
+    envVars: JSON.parse(row.env_vars) as Record<string, string>,
+    createdAt: row.created_at,
+    prunedAt: row.pruned_at,
+  }
+}

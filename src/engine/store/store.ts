@@ -1,0 +1,26 @@
+import { createAccounts } from './accounts.ts'
+import type { Db } from './database.ts'
+import { createDeployments } from './deployments.ts'
+import { createInstances } from './instances.ts'
+import { createProjects } from './projects.ts'
+import { createReleases } from './releases.ts'
+import { createSettings } from './settings.ts'
+
+export type Store = ReturnType<typeof createStore>
+
+/** All tables. `clock` gives milliseconds since 1970; every time is stored as ISO 8601 in UTC. */
+export function createStore(db: Db, clock: () => number) {
+  const now = () => new Date(clock()).toISOString()
+  return {
+    projects: createProjects(db, now),
+    deployments: createDeployments(db, now),
+    releases: createReleases(db, now),
+    instances: createInstances(db, now),
+    accounts: createAccounts(db, now),
+    settings: createSettings(db),
+    /** Runs `work` in one transaction that takes the write lock at once. */
+    transaction<T>(work: () => T): T {
+      return db.transaction(work).immediate()
+    },
+  }
+}
