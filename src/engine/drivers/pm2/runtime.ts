@@ -1,0 +1,137 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Refusal } from '../../domain/refusal.ts'
+import type { Runtime } from '../../ports.ts'
+import { createConnection } from './connection.ts'
+import { buryDaemon, capDaemonLog, findDaemon } from './daemon.ts'
+import { type EndingParts, endEntry } from './ending.ts'
+import { exitOf } from './exits.ts'
+import { instancesOf, startGroup, stopGroup } from './groups.ts'
+import { projectFolders } from './names.ts'
+import { createOrder } from './order.ts'
+import { endOrphanProcesses } from './orphans.ts'
+import { listEntries } from './records.ts'
+import { createServices, type Services } from './services.ts'
+import { createStatsReader } from './stats.ts'
+
+/** The Runtime port on one machine: a PM2 daemon of this home alone, spoken to over its sockets. */
+
+export interface Pm2RuntimeOptions {
+  /** PM2_HOME, absolute. */
+  readonly pm2Home: string
+  /** Launch scripts, pid files and services go below it; absolute. */
+  readonly runDirectory: string
+  /** `<home>/projects`: how processes of this home are told from all others. */
+  readonly projectsDirectory: string
+  /** Node for the daemon; this process's own where none is given. */
+  readonly nodePath?: string
+  /** The daemon's environment beside its own settings: PATH, HOME, LANG. No secrets: every app's parent has it. */
+  readonly daemonEnvironment: Readonly<Record<string, string>>
+  /** argv that goes before each instance's shell, for limits; it must keep the user. */
+  readonly launchPrefix: readonly string[]
+  /** For each call to the daemon, ms; a stop gets its grace time on top. */
+  readonly callTimeoutMs: number
+  /** For the server's log. */
+  readonly log: (line: string) => void
+}
+
+export interface Pm2Runtime extends Runtime, Services {
+  /** Removes launch scripts and pid files of a project: nothing with its name is left. */
+  forget(project: string): Promise<void>
+}
+
+/** At the end of everything nobody waits longer for an app than this, ms. */
+const longestShutdownGraceMs = 5_000
+
+export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
+  const { pm2Home, runDirectory, log } = options
+  let daemonPid: number | null = null
+  const connection = createConnection({
+    pm2Home,
+    nodePath: options.nodePath ?? process.execPath,
+    environment: options.daemonEnvironment,
+    callTimeoutMs: options.callTimeoutMs,
+    onLaunch: async (pid) => {
+      log(`started PM2, pid ${pid}`)
+      // A new daemon knows no process, so no script is in use; those of the last one hold config vars.
+      for (const folder of ['launch', 'pids', 'services']) {
+        await rm(join(runDirectory, folder), { recursive: true, force: true })
+      }
+    },
+  })
+  const inOrder = createOrder()
+  const parts: EndingParts = { connection, inOrder, daemonPid: () => daemonPid }
+  const readStats = createStatsReader()
+  const orphans = async (known = () => listEntries(connection)) => {
+    const count = await endOrphanProcesses(options, known, daemonPid)
+    if (count > 0) log(`ended ${count} processes without a master`)
+    return count
+  }
+  connection.onLost(() => log('lost PM2'))
+
+  return {
+    ...createServices(parts, runDirectory),
+    connect: async () => {
+      await mkdir(runDirectory, { recursive: true, mode: 0o700 })
+      await connection.connect()
+      daemonPid = (await findDaemon(pm2Home))?.pid ?? null
+      await mkdir(join(runDirectory, 'services'), { recursive: true, mode: 0o700 })
+      await capDaemonLog(pm2Home)
+    },
+    close: async () => connection.close(),
+    start: (group) =>
+      inOrder(group.project, async () => {
+        await capDaemonLog(pm2Home)
+        return startGroup(parts, options, group)
+      }),
+    stop: (group, graceMs) => inOrder(group.project, () => stopGroup(parts, group, graceMs)),
+    list: async (project) => {
+      const found = instancesOf(await listEntries(connection))
+      return project === undefined ? found : found.filter((instance) => instance.project === project)
+    },
+    stats: async () => readStats(await listEntries(connection)),
+    onExit: (listener) =>
+      connection.onLog((line) => {
+        const exit = exitOf(line)
+        if (exit) listener(exit)
+      }),
+    onLost: (listener) => connection.onLost(listener),
+    endOrphans: () => orphans(),
+    forget: (project) =>
+      inOrder(project, async () => {
+        for (const folder of projectFolders(runDirectory, project)) {
+          await rm(folder, { recursive: true, force: true })
+        }
+      }),
+    shutdown: async () => {
+      const daemon = await findDaemon(pm2Home)
+      await askToEnd().catch((error) => {
+        if (!(error instanceof Refusal)) throw error
+        log(`PM2 does not answer and is killed: ${error.message}`)
+      })
+      connection.close()
+      await buryDaemon(pm2Home, daemon, daemonGraceMs)
+      daemonPid = null
+      await orphans(async () => [])
+    },
+  }
+
+  async function askToEnd() {
+    if (!(await connection.attach())) return
+    const entries = await listEntries(connection)
+    await Promise.all(
+      entries.map((entry) =>
+        endEntry(
+          parts,
+          entry,
+          Math.min(entry.kept?.graceMs ?? longestShutdownGraceMs, longestShutdownGraceMs),
+        ),
+      ),
+    )
+    // It closes the sockets instead of an answer. Never hand it our pid: it would send us SIGQUIT.
+    await connection.farewell('killMe', [{}])
+  }
+}
+
+/** From the request to go to SIGKILL, ms. */
+const daemonGraceMs = 2_000

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import type { InstanceStats } from '../../ports.ts'
+import { processTable, ticksSinceBoot, treeOf } from '../../processes.ts'
+import { parseInstanceName } from './names.ts'
+import type { Entry } from './records.ts'
+
+/** CPU and memory of whole trees: an app behind `sh -c`, or with workers, is more than its first process. */
+
+interface Sample {
+  /** Clock ticks since boot. */
+  readonly at: number
+  /** Pid and start of each process → ticks it has used. */
+  readonly used: ReadonlyMap<string, number>
+}
+
+/**
+ * A reader that remembers its last look: `cpu` is the mean since then; for an instance it has not seen
+ * before, since its start. Memory is resident; pages that several processes share count for each.
+ */
+export function createStatsReader(): (entries: readonly Entry[]) => Promise<readonly InstanceStats[]> {
+  let samples = new Map<string, Sample>()
+  return async (entries) => {
+    const table = processTable()
+    const at = ticksSinceBoot()
+    const next = new Map<string, Sample>()
+    const found: InstanceStats[] = []
+    for (const entry of entries) {
+      const ref = parseInstanceName(entry.name)
+      if (!ref || !entry.pid) continue
+      const tree = treeOf(table, entry.pid)
+      const used = new Map(tree.map((row) => [`${row.pid} ${row.start}`, row.cpu]))
+      const before = samples.get(entry.name) ?? birth(table.get(entry.pid)?.start ?? at)
+      next.set(entry.name, { at, used })
+      const sizes = await Promise.all(tree.map((row) => residentBytes(row.pid)))
+      found.push({
+        ...ref,
+        cpu: percent(before, { at, used }),
+        memoryBytes: sizes.reduce((sum, size) => sum + size, 0),
+      })
+    }
+    samples = next
+    return found
+  }
+}
+
+function birth(at: number): Sample {
+  return { at, used: new Map() }
+}
+
+/** A process that ended since the last look takes its ticks with it, so each is compared with itself. */
+function percent(before: Sample, now: Sample): number {
+  let ticks = 0
+  for (const [key, used] of now.used) ticks += used - (before.used.get(key) ?? 0)
+  const elapsed = Math.max(1, now.at - before.at)
+  return Math.round((ticks / elapsed) * 1_000) / 10
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
+}
