@@ -1,0 +1,101 @@
+import { Refusal } from '../domain/refusal.ts'
+import type { DrainReport, Endpoint, Route, Router, RouteTable } from '../ports.ts'
+
+/** A front door without sockets, for tests of what uses one. */
+export interface MemoryRouter extends Router {
+  /** The table in force, null before the first. */
+  table(): RouteTable | null
+  /** Every table that was applied, oldest first. */
+  applied(): readonly RouteTable[]
+  /** The route of a host, undefined where no project has it. */
+  route(host: string): Route | undefined
+  /** Puts a request to an endpoint under way; the returned function ends it. */
+  begin(endpoint: Endpoint): () => void
+  /** From now on every call is refused with `unavailable`, as when the process is gone; undefined: it is back. */
+  fail(sentence: string | undefined): void
+}
+
+export function createMemoryRouter(): MemoryRouter {
+  const tables: RouteTable[] = []
+  const open = new Map<string, number>()
+  const looks = new Set<() => void>()
+  let failure: string | undefined
+  const current = () => tables.at(-1) ?? null
+  const present = () => {
+    if (failure !== undefined) throw new Refusal('unavailable', failure)
+  }
+  const count = (endpoints: readonly Endpoint[]) =>
+    [...new Set(endpoints.map(keyOf))].reduce((sum, key) => sum + (open.get(key) ?? 0), 0)
+  const change = (key: string, by: number) => {
+    open.set(key, (open.get(key) ?? 0) + by)
+    for (const look of [...looks]) look()
+  }
+  return {
+    async apply(table) {
+      present()
+      refuseOlder(current(), table)
+      refuseTwice(table)
+      tables.push(structuredClone(table))
+    },
+    async drain(endpoints, deadlineMs) {
+      present()
+      return waitFor(() => count(endpoints), deadlineMs, looks)
+    },
+    async check() {
+      present()
+    },
+    table: current,
+    applied: () => tables,
+    route: (host) => current()?.routes.find((route) => route.hosts.includes(host.toLowerCase())),
+    begin(endpoint) {
+      const key = keyOf(endpoint)
+      change(key, 1)
+      let ended = false
+      return () => {
+        if (!ended) change(key, -1)
+        ended = true
+      }
+    },
+    fail(sentence) {
+      failure = sentence
+    },
+  }
+}
+
+function waitFor(count: () => number, deadlineMs: number, looks: Set<() => void>): Promise<DrainReport> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      looks.delete(look)
+      resolve({ left: count() })
+    }
+    const look = () => {
+      if (count() === 0) end()
+    }
+    const timer = setTimeout(end, deadlineMs)
+    looks.add(look)
+    look()
+  })
+}
+
+function refuseOlder(current: RouteTable | null, next: RouteTable): void {
+  if (!current || next.version > current.version) return
+  if (next.version === current.version && JSON.stringify(next) === JSON.stringify(current)) return
+  throw new Refusal('conflict', `table ${next.version} is not newer than ${current.version}`)
+}
+
+function refuseTwice(table: RouteTable): void {
+  const owners = new Map<string, string>()
+  for (const { hosts, project } of table.routes) {
+    for (const host of hosts) {
+      const owner = owners.get(host)
+      if (owner !== undefined)
+        throw new Refusal('invalid', `the host ${host} belongs to ${owner} and to ${project}`)
+      owners.set(host, project)
+    }
+  }
+}
+
+function keyOf({ host, port }: Endpoint): string {
+  return `${host}:${port}`
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { isRefusal } from '../domain/refusal.ts'
+import type { Endpoint, Route, Router, RouteTable } from '../ports.ts'
+
+/** What a driver of the Router port brings to be tested. Everything it starts ends with the test. */
+export interface RouterHarness {
+  readonly router: Router
+  /** A new endpoint that can take traffic. */
+  endpoint(): Promise<Endpoint>
+  /** Who answers a request to a host now: the port of an endpoint, or the router itself. */
+  ask(host: string): Promise<number | 'not found' | 'unavailable'>
+  /** Puts a request to a host under way; the returned function ends it. */
+  begin(host: string): Promise<() => void>
+}
+
+/** The promises of the Router port. Every driver keeps them. */
+export function testRouter(name: string, start: (t: TestContext) => Promise<RouterHarness>): void {
+  test(`${name}: a table is in force as soon as apply resolves`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    await router.check()
+    const [one, two] = [await endpoint(), await endpoint()]
+    await router.apply(table(1, route('shop', [one]), route('blog', [two])))
+    assert.deepEqual([await ask('shop.localhost'), await ask('blog.localhost')], [one.port, two.port])
+    await router.apply(table(2, route('shop', [two])))
+    assert.deepEqual([await ask('shop.localhost'), await ask('blog.localhost')], [two.port, 'not found'])
+  })
+
+  test(`${name}: hosts are found in any case`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const one = await endpoint()
+    await router.apply(table(1, { ...route('shop', [one]), hosts: ['shop.localhost', 'shop.example'] }))
+    assert.deepEqual([await ask('SHOP.localhost'), await ask('Shop.Example')], [one.port, one.port])
+  })
+
+  test(`${name}: a stopped project and one without endpoints are unavailable, not unknown`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const stopped: Route = { ...route('off', [await endpoint()]), state: 'stopped' }
+    await router.apply(table(1, stopped, route('empty', [])))
+    assert.deepEqual(
+      [await ask('off.localhost'), await ask('empty.localhost')],
+      ['unavailable', 'unavailable'],
+    )
+  })
+
+  test(`${name}: an older table is refused and the newer one stays in force`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const one = await endpoint()
+    await router.apply(table(5, route('shop', [one])))
+    await assert.rejects(router.apply(table(4)), (error) => isRefusal(error, 'conflict'))
+    await assert.rejects(router.apply(table(5)), (error) => isRefusal(error, 'conflict'))
+    assert.equal(await ask('shop.localhost'), one.port)
+  })
+
+  test(`${name}: the same table may be applied again, as after a lost answer`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const again = table(3, route('shop', [await endpoint()]))
+    await router.apply(again)
+    await router.apply(structuredClone(again))
+    assert.equal(typeof (await ask('shop.localhost')), 'number')
+  })
+
+  test(`${name}: a table in which two projects claim one host is refused whole`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const one = await endpoint()
+    const claimed = { ...route('blog', [one]), hosts: ['blog.localhost', 'shop.localhost'] }
+    const both = table(1, route('shop', [one]), claimed)
+    await assert.rejects(router.apply(both), (error) => isRefusal(error, 'invalid'))
+    assert.equal(await ask('shop.localhost'), 'not found')
+    await router.apply(table(1, route('shop', [one])))
+    assert.equal(await ask('shop.localhost'), one.port)
+  })
+
+  test(`${name}: a drain of endpoints without traffic resolves at once`, async (t) => {
+    const { router, endpoint } = await start(t)
+    const one = await endpoint()
+    await router.apply(table(1, route('shop', [one])))
+    assert.deepEqual(await router.drain([one], 60_000), { left: 0 })
+    assert.deepEqual(await router.drain([{ host: '127.0.0.1', port: 1 }], 60_000), { left: 0 })
+    assert.deepEqual(await router.drain([], 60_000), { left: 0 })
+  })
+
+  test(`${name}: a drain waits for the requests under way, and only for those of its endpoints`, async (t) => {
+    const { router, begin, endpoint } = await start(t)
+    const [one, two] = [await endpoint(), await endpoint()]
+    await router.apply(table(1, route('shop', [one]), route('blog', [two])))
+    const ends = [await begin('shop.localhost'), await begin('shop.localhost')]
+    const other = await begin('blog.localhost')
+    await router.apply(table(2, route('blog', [two])))
+    let drained = false
+    const drain = router.drain([one], 60_000).finally(() => {
+      drained = true
+    })
+    assert.deepEqual(await router.drain([one], 50), { left: 2 })
+    ends[0]?.()
+    assert.deepEqual(await router.drain([one], 50), { left: 1 })
+    assert.equal(drained, false)
+    ends[1]?.()
+    assert.deepEqual(await drain, { left: 0 })
+    other()
+  })
+}
+
+function table(version: number, ...routes: Route[]): RouteTable {
+  return { version, baseDomain: 'localhost', routes }
+}
+
+function route(project: string, endpoints: readonly Endpoint[]): Route {
+  return {
+    hosts: [`${project}.localhost`],
+    project,
+    release: 1,
+    state: 'running',
+    endpoints: endpoints.map(({ host, port }) => ({ host, port })),
+  }
+}

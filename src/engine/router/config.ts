@@ -1,0 +1,49 @@
+/** What the router is started with. Checked by hand: a schema library would cost this process a third of its memory. */
+export interface RouterConfig {
+  readonly host: string
+  /** 0 takes a free one; `GET /status` says which. */
+  readonly port: number
+  /** Unix socket for apply, drain and status. Readable by its owner only. */
+  readonly controlSocket: string
+  /** Unix socket of the server: panel, API and git. */
+  readonly panelSocket: string
+  /** Where the last table is kept, so that a restarted router serves at once. */
+  readonly stateFile: string
+  /** Address of the proxy in front whose X-Forwarded-* count; null: nobody's do. */
+  readonly trustedProxy: string | null
+}
+
+/** Parses the text of a config file. Throws an Error with one sentence for people. */
+export function parseConfig(text: string): RouterConfig {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null) throw new Error('the config is not an object')
+  const fields = value as Record<string, unknown>
+  const port = fields.port
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new Error('the config has no valid "port"')
+  }
+  const trusted = fields.trustedProxy ?? null
+  if (trusted !== null && typeof trusted !== 'string') throw new Error('"trustedProxy" is not an address')
+  return {
+    host: required(fields, 'host'),
+    port,
+    controlSocket: socketPath(fields, 'controlSocket'),
+    panelSocket: socketPath(fields, 'panelSocket'),
+    stateFile: required(fields, 'stateFile'),
+    trustedProxy: trusted === '' ? null : trusted,
+  }
+}
+
+function required(fields: Record<string, unknown>, name: string): string {
+  const value = fields[name]
+  if (typeof value !== 'string' || value === '') throw new Error(`the config has no "${name}"`)
+  return value
+}
+
+/** The kernel keeps 108 bytes for the path of a unix socket and longer ones fail without a reason. */
+function socketPath(fields: Record<string, unknown>, name: string): string {
+  const path = required(fields, name)
+  if (Buffer.byteLength(path) > 107)
+    throw new Error(`the path of "${name}" is longer than 107 bytes: ${path}`)
+  return path
+}

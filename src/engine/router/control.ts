@@ -1,0 +1,105 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { RouteTable } from '../ports.ts'
+import type { Routing } from './routing.ts'
+import type { State } from './state.ts'
+import { parseEndpoint, parseTable } from './table.ts'
+
+/** What `GET /status` answers. */
+export interface ControlStatus {
+  readonly pid: number
+  /** ISO 8601, UTC. */
+  readonly startedAt: string
+  /** Null while the front door is not open. */
+  readonly listening: { readonly host: string; readonly port: number } | null
+  /** Why it is not open: `EADDRINUSE`, `EACCES` … */
+  readonly error: { readonly code: string; readonly message: string } | null
+  /** Version of the table in force, null before the first. */
+  readonly table: number | null
+  /** The table in force is on disk. */
+  readonly saved: boolean
+  /** Clients with a request or a tunnel under way. */
+  readonly open: number
+  /** Memory of the process, bytes. */
+  readonly residentBytes: number
+}
+
+export interface ControlOptions {
+  readonly routing: Routing
+  readonly state: State
+  readonly status: () => Omit<ControlStatus, 'saved'>
+}
+
+const largestBody = 16 * 1024 * 1024
+const longestDrainMs = 3_600_000
+
+/** The server on the control socket: PUT /table, POST /drain, GET /status. */
+export function createControl({ routing, state, status }: ControlOptions): Server {
+  const apply = async (body: unknown): Promise<Reply> => {
+    const table: RouteTable = parseTable(body)
+    if (routing.apply(table) === 'older') {
+      const inForce = routing.table?.version ?? 0
+      return {
+        status: 409,
+        body: { error: `table ${table.version} is not newer than ${inForce}`, version: inForce },
+      }
+    }
+    const saved = await state.save(table)
+    return { status: 200, body: { version: table.version, saved } }
+  }
+  const drain = async (body: unknown, signal: AbortSignal): Promise<Reply> => {
+    const { endpoints, deadlineMs } = parseDrain(body)
+    return { status: 200, body: await routing.upstreams.drain(endpoints, deadlineMs, signal) }
+  }
+  const answer = async (request: IncomingMessage, signal: AbortSignal): Promise<Reply> => {
+    const call = `${request.method} ${request.url}`
+    if (call === 'GET /status') return { status: 200, body: { ...status(), saved: state.saved() } }
+    if (call === 'PUT /table') return apply(await readJson(request))
+    if (call === 'POST /drain') return drain(await readJson(request), signal)
+    return { status: 404, body: { error: 'no such call' } }
+  }
+  return createServer((request, response) => {
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    response.on('error', () => {})
+    answer(request, gone.signal)
+      .catch((error: unknown): Reply => ({ status: 400, body: { error: sentence(error) } }))
+      .then((reply) => send(response, reply))
+  })
+}
+
+interface Reply {
+  readonly status: number
+  readonly body: object
+}
+
+function send(response: ServerResponse, { status, body }: Reply): void {
+  if (response.destroyed) return
+  const text = JSON.stringify(body)
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+  })
+  response.end(text)
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > largestBody) throw new Error('the body is too large')
+    chunks.push(chunk)
+  }
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+}
+
+function parseDrain(body: unknown) {
+  const { endpoints, deadlineMs } = (body ?? {}) as { endpoints?: unknown; deadlineMs?: unknown }
+  if (!Array.isArray(endpoints)) throw new Error('endpoints is not a list')
+  if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0)) throw new Error('deadlineMs is not a time in ms')
+  return { endpoints: endpoints.map(parseEndpoint), deadlineMs: Math.min(deadlineMs, longestDrainMs) }
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

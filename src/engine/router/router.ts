@@ -1,0 +1,143 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { dirname } from 'node:path'
+import { requestIds } from './asked.ts'
+import type { RouterConfig } from './config.ts'
+import { createControl } from './control.ts'
+import { createFront, type Front } from './front.ts'
+import { trustOf } from './host.ts'
+import { Routing } from './routing.ts'
+import { loadTable, openState } from './state.ts'
+
+export interface RunningRouter {
+  /** Stops accepting at once, lets requests finish for `graceMs` at most. */
+  end(graceMs: number): Promise<void>
+}
+
+export interface RouterOptions {
+  readonly config: RouterConfig
+  /** The machine's own name: asked for, it means the panel. */
+  readonly hostname: string
+  /** Milliseconds since 1970. */
+  readonly startedAt: number
+  readonly log: (line: string) => void
+}
+
+/** How often a front door that is in use is tried again, ms. */
+const againMs = 500
+
+/**
+ * Starts the front door with the table of the last run and the control socket. A front port in use is not the
+ * end: it is tried again and shown in the status meanwhile. Throws where another router holds the socket.
+ */
+export async function startRouter({
+  config,
+  hostname,
+  startedAt,
+  log,
+}: RouterOptions): Promise<RunningRouter> {
+  const routing = new Routing(config.panelSocket, hostname)
+  const state = openState({ file: config.stateFile, log })
+  const saved = loadTable(config.stateFile, log)
+  if (saved) useSaved(routing, saved, log)
+  const newRequestId = requestIds(`${startedAt.toString(36)}-${process.pid.toString(36)}`)
+  const front = createFront(routing, { trusts: trustOf(config.trustedProxy), newRequestId })
+  const door = openDoor(front, config, log)
+  const control = createControl({
+    routing,
+    state,
+    status: () => ({
+      pid: process.pid,
+      startedAt: new Date(startedAt).toISOString(),
+      ...door.state(),
+      table: routing.table?.version ?? null,
+      open: front.open(),
+      residentBytes: process.memoryUsage.rss(),
+    }),
+  })
+  try {
+    await listenOnSocket(control, config.controlSocket)
+  } catch (error) {
+    door.shut()
+    front.server.close()
+    throw error
+  }
+  return {
+    async end(graceMs) {
+      door.shut()
+      state.close()
+      // First, so that the next router can take both addresses while this one finishes.
+      control.close()
+      await front.end(graceMs)
+      control.closeAllConnections()
+    },
+  }
+}
+
+function useSaved(
+  routing: Routing,
+  saved: Parameters<Routing['apply']>[0],
+  log: (line: string) => void,
+): void {
+  try {
+    routing.apply(saved)
+  } catch (error) {
+    log(`the saved table is not used: ${String(error)}`)
+  }
+}
+
+function openDoor(front: Front, { host, port }: RouterConfig, log: (line: string) => void) {
+  const { server } = front
+  let error: { code: string; message: string } | null = null
+  let timer: NodeJS.Timeout | undefined
+  const open = () => server.listen({ host, port, backlog: 1024 })
+  server.on('listening', () => {
+    error = null
+  })
+  server.on('error', (cause: NodeJS.ErrnoException) => {
+    if (server.listening) return log(`front door: ${cause.message}`)
+    if (error?.code !== cause.code) log(`front door ${host}:${port}: ${describe(cause)}`)
+    error = { code: cause.code ?? 'UNKNOWN', message: describe(cause) }
+    timer = setTimeout(open, againMs)
+  })
+  open()
+  return {
+    state() {
+      const address = server.listening ? (server.address() as AddressInfo | null) : null
+      return { listening: address && { host: address.address, port: address.port }, error }
+    },
+    shut: () => clearTimeout(timer),
+  }
+}
+
+function describe(error: NodeJS.ErrnoException): string {
+  if (error.code === 'EADDRINUSE') return 'address in use by another program'
+  if (error.code === 'EACCES') return 'no permission to listen there'
+  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') return 'not an address of this machine'
+  return error.message
+}
+
+/** The socket file of a router that is gone is replaced, one that answers is not. */
+async function listenOnSocket(server: Server, path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  if (await answers(path)) throw new Error(`another router answers at ${path}`)
+  rmSync(path, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+  chmodSync(path, 0o600)
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    const end = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => end(true))
+    socket.once('error', () => end(false))
+  })
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { IncomingMessage, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
+import { type App, sendRaw, startApp, startPanel, startRouterProcess, text } from './process.suite.ts'
+
+/** Answers every message with the same one, and `bye` by closing with a code of its own. */
+async function echoApp(t: TestContext): Promise<App> {
+  const app = await startApp(t, (_, response) => response.end('plain'))
+  const sockets = new WebSocketServer({ server: app.server })
+  sockets.on('connection', (socket, incoming) => {
+    socket.send(`hello ${incoming.headers['x-forwarded-for']} ${incoming.url}`)
+    socket.on('message', (data, isBinary) => {
+      if (String(data) === 'bye') socket.close(4001, 'as asked')
+      else socket.send(data, { binary: isBinary })
+    })
+  })
+  return app
+}
+
+function open(port: number, path = '/'): WebSocket {
+  const options = { headers: { host: 'shop.localhost', 'x-forwarded-for': '6.6.6.6' } }
+  return new WebSocket(`ws://127.0.0.1:${port}${path}`, options)
+}
+
+test('a WebSocket passes through in both directions, up to its closing code', async (t) => {
+  const router = await startRouterProcess(t)
+  await router.routes({ endpoints: [await echoApp(t)] })
+  const socket = open(router.port, '/chat?x=1')
+  const [first] = await once(socket, 'message')
+  assert.equal(String(first), 'hello 127.0.0.1 /chat?x=1')
+  const large = Buffer.alloc(3e6, 'w')
+  socket.send(large)
+  const [echoed] = await once(socket, 'message')
+  assert.ok(large.equals(echoed))
+  socket.send('bye')
+  const [code, reason] = await once(socket, 'close')
+  assert.deepEqual([code, String(reason)], [4001, 'as asked'])
+})
+
+test('a WebSocket of the panel passes through its unix socket', async (t) => {
+  const router = await startRouterProcess(t)
+  const panel = await startPanel(t, router.panelSocket, () => {})
+  new WebSocketServer({ server: panel }).on('connection', (socket) => socket.send('log line'))
+  const socket = new WebSocket(`ws://127.0.0.1:${router.port}/api/project/1/logs/stream`)
+  const [line] = await once(socket, 'message')
+  assert.equal(String(line), 'log line')
+  socket.terminate()
+})
+
+test('a client that is gone closes the connection at the app, and the other way round', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  const sockets = new WebSocketServer({ server: app.server })
+  await router.routes({ endpoints: [app] })
+  const arrived = once(sockets, 'connection')
+  const first = open(router.port)
+  const opened = once(first, 'open')
+  const [atApp] = await arrived
+  await opened
+  const closed = once(atApp, 'close')
+  first.terminate()
+  await closed
+  const again = once(sockets, 'connection')
+  const second = open(router.port)
+  const alsoOpened = once(second, 'open')
+  const [other] = await again
+  await alsoOpened
+  other.terminate()
+  await once(second, 'close')
+})
+
+test('an open WebSocket is left at the deadline of a drain', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await echoApp(t)
+  await router.routes({ endpoints: [app] })
+  const socket = open(router.port)
+  await once(socket, 'open')
+  assert.deepEqual(await router.client.drain([app], 100), { left: 1 })
+  const drained = router.client.drain([app], 10_000)
+  socket.terminate()
+  assert.deepEqual(await drained, { left: 0 })
+})
+
+test('an app that declines the upgrade is heard, headers and body', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  app.server.on('upgrade', (_, socket) => {
+    socket.end('HTTP/1.1 403 Forbidden\r\nX-Why: origin\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno')
+  })
+  await router.routes({ endpoints: [app] })
+  const socket = open(router.port)
+  const [outgoing, incoming] = (await once(socket, 'unexpected-response')) as [
+    ReturnType<typeof request>,
+    IncomingMessage,
+  ]
+  assert.deepEqual([incoming.statusCode, incoming.headers['x-why']], [403, 'origin'])
+  assert.equal(await text(incoming), 'no')
+  outgoing.destroy()
+})
+
+test('a WebSocket to nowhere gets the page of the router', async (t) => {
+  const router = await startRouterProcess(t)
+  const gone = await startApp(t, () => {})
+  await gone.close()
+  await router.routes({ state: 'stopped' }, { project: 'gone', endpoints: [gone] })
+  const head = 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+  for (const [host, status] of [
+    ['shop.localhost', 503],
+    ['nobody.localhost', 404],
+    ['gone.localhost', 502],
+  ] as const) {
+    const answer = await sendRaw(router.port, `GET / HTTP/1.1\r\nHost: ${host}\r\n${head}`)
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `))
+  }
+})
+
+test('bytes sent together with the upgrade reach the app, and those after its answer the client', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  app.server.on('upgrade', (_, socket: Socket, head: Buffer) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\nearly;')
+    if (head.length > 0) socket.unshift(head)
+    socket.once('data', (bytes) => socket.end(`got ${bytes}`))
+  })
+  await router.routes({ endpoints: [app] })
+  const socket = connect(router.port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\nfirst')
+  const answer = await text(socket as Socket & AsyncIterable<Buffer>)
+  const [head, rest] = answer.split('\r\n\r\n')
+  assert.match(String(head), /^HTTP\/1\.1 101 Switching Protocols\r\n/)
+  assert.match(String(head), /\r\nConnection: Upgrade\r\nUpgrade: raw$/)
+  assert.equal(rest, 'early;got first')
+})
+
+test('an offer of h2c is answered in HTTP/1.1, with the body and on the same connection', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, async (incoming, response) => {
+    const { upgrade, connection } = incoming.headers
+    response.end(`${incoming.method} ${upgrade} ${connection} ${await text(incoming)};`)
+  })
+  await router.routes({ endpoints: [app] })
+  const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'
+  const socket = connect(router.port, '127.0.0.1')
+  const arrived = once(app.server, 'request')
+  socket.write(`POST / HTTP/1.1\r\nHost: shop.localhost\r\n${offer}Content-Length: 8\r\n\r\nbody`)
+  await arrived
+  socket.write('rest')
+  const [first] = await once(socket, 'data')
+  assert.match(String(first), /POST undefined keep-alive bodyrest;$/)
+  socket.write('GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n')
+  assert.match(await text(socket as Socket & AsyncIterable<Buffer>), /GET undefined keep-alive ;$/)
+})
