@@ -1,0 +1,247 @@
+import { access, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { Refusal } from '../domain/refusal.ts'
+import { type Lockfile, readLockfile } from './dependencies/lockfile.ts'
+import { runNpm } from './dependencies/npm.ts'
+import {
+  findOwnScripts,
+  leaveModulesAlone,
+  markLinkedCommands,
+  runOwnScripts,
+} from './dependencies/own-scripts.ts'
+import { DamagedTree, type PlaceMode } from './dependencies/place.ts'
+import { makePrivate, markShared, sharedRoots } from './dependencies/shared.ts'
+import { fingerprint, planStaging, type Staging, writeStaging } from './dependencies/staging.ts'
+import {
+  clearRoots,
+  createModuleStore,
+  type Installed,
+  type Kept,
+  type ModuleStore,
+} from './dependencies/store.ts'
+import { findNpm } from './dependencies/toolchain.ts'
+import type { PackageJson } from './package-json.ts'
+import { type BuildJob, type BuildTools, toolsPath } from './scripts.ts'
+
+/** Gives releases their dependencies; one for a home. */
+export interface Dependencies {
+  readonly tools: BuildTools
+  /**
+   * With a lockfile npm runs once for all releases that agree on it: the tree is kept and linked. The app's
+   * own install scripts run every time, in the release.
+   *
+   * Refuses with `install_failed`, `disk_full`, `out_of_memory`, `rejected_tree`, and as `shell.run` does
+   * (`timeout`, `output_limit`, `cancelled`).
+   */
+  install(job: InstallJob): Promise<Installation>
+  /** Whether a slug's modules are hard links that others share: then what runs in it must be confined. */
+  isShared(slug: string): Promise<boolean>
+  /** Gives a slug files of its own in place of shared ones. Nothing to do when they are not shared. */
+  makePrivate(slug: string, signal: AbortSignal): Promise<void>
+  /** Removes kept trees that were not used for `maxAgeMs`, but never the `keep` used last. Returns how many. */
+  prune(options: { readonly maxAgeMs: number; readonly keep: number }): Promise<number>
+  /** Removes what a killed server left half-made. For the start, before any deployment. Returns how many. */
+  cleanLeftovers(): Promise<number>
+}
+
+export interface InstallJob extends BuildJob {
+  /** `-o no-cache`: installs anew, also what is kept, and keeps that. */
+  readonly noCache: boolean
+  /** The project wants writable files of its own (a copy, which takes seconds for big trees). */
+  readonly privateCopy?: boolean
+}
+
+export interface Installation {
+  /** For the step's line: `npm ci, Node 20.20.2`, `71 packages kept`, `no dependencies`. */
+  readonly note: string
+  readonly shared: boolean
+}
+
+export interface DependenciesOptions {
+  /** `<home>/cache`. */
+  readonly cache: string
+  readonly tools: Omit<BuildTools, 'buildHome' | 'npmCache'>
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+export function createDependencies({ cache, tools: given, now }: DependenciesOptions): Dependencies {
+  const tools = { ...given, buildHome: path.join(cache, 'build-home'), npmCache: path.join(cache, 'npm') }
+  const directory = path.join(cache, 'modules')
+  const store = createModuleStore({ directory, now, keptOwner: tools.confinement.keptOwner })
+  return {
+    tools,
+    install: (job) => installDependencies(job, store, tools),
+    isShared: async (slug) => (await sharedRoots(slug)) !== null,
+    makePrivate,
+    prune: store.prune,
+    cleanLeftovers: async () => {
+      for (const name of await readdir(tools.buildHome).catch(() => [] as string[])) {
+        if (name.startsWith('npm-'))
+          await rm(path.join(tools.buildHome, name), { recursive: true, force: true })
+      }
+      return store.cleanLeftovers()
+    },
+  }
+}
+
+async function installDependencies(
+  job: InstallJob,
+  store: ModuleStore,
+  tools: BuildTools,
+): Promise<Installation> {
+  await mkdir(tools.buildHome, { recursive: true })
+  if (job.home !== undefined) await mkdir(job.home, { recursive: true })
+  const app = job.packageJson
+  if (app === null) return notShared('no dependencies')
+  if (!hasDependencies(app)) return installNothing(app, job, tools)
+  const lockfile = await readLockfile(job.slug)
+  if (lockfile === null) return installWithoutLockfile(job, tools)
+  const staging = await planStaging(job.slug, app, lockfile)
+  if (staging.unkeepable !== null) return installInPlace(job, staging.unkeepable, tools)
+  return installKept({ job, app, lockfile, staging, store, tools })
+}
+
+function hasDependencies(app: PackageJson): boolean {
+  const { dependencies, devDependencies, optionalDependencies, peerDependencies, workspaces } = app
+  const groups = [dependencies, devDependencies, optionalDependencies, peerDependencies, workspaces]
+  return groups.some((group) => Object.keys(group).length > 0)
+}
+
+async function installNothing(app: PackageJson, job: InstallJob, tools: BuildTools): Promise<Installation> {
+  await runOwnScripts(await findOwnScripts(job.slug, app, [], []), job, tools)
+  return notShared('no dependencies')
+}
+
+async function installWithoutLockfile(job: InstallJob, tools: BuildTools): Promise<Installation> {
+  const other = await foreignLockfile(job.slug)
+  if (other) job.say(`warning: ${other} is not used yet: npm chooses the versions.`)
+  job.say('hint: commit package-lock.json: the same versions every time, and no npm when it is unchanged.')
+  return npmInSlug('install', job, tools)
+}
+
+async function installInPlace(job: InstallJob, reason: string, tools: BuildTools): Promise<Installation> {
+  job.say(`node_modules cannot be kept for the next time: ${reason}.`)
+  return npmInSlug('ci', job, tools)
+}
+
+/** npm runs the app's own scripts here itself. */
+async function npmInSlug(
+  command: 'ci' | 'install',
+  job: InstallJob,
+  tools: BuildTools,
+): Promise<Installation> {
+  await clearRoots(job.slug, [])
+  await runNpm(
+    { command, cwd: job.slug, noCache: job.noCache, variables: job.configVars, home: job.home },
+    job,
+    tools,
+  )
+  return notShared(`npm ${command}, Node ${tools.toolchain.nodeVersion}`)
+}
+
+interface KeptInstall {
+  readonly job: InstallJob
+  readonly app: PackageJson
+  readonly lockfile: Lockfile
+  readonly staging: Staging
+  readonly store: ModuleStore
+  readonly tools: BuildTools
+}
+
+async function installKept(given: KeptInstall): Promise<Installation> {
+  const { job, app, lockfile, store, tools } = given
+  const { links, readers } = lockfile
+  const own = await findOwnScripts(job.slug, app, links, [])
+  const shareable = tools.confinement.kind === 'permissions' && !job.privateCopy && !(await store.reflinks())
+  const shared = shareable && readers.length === 0 && leaveModulesAlone(own)
+  const kept = await placeSound(await keepRequest(given), shared ? 'link' : 'copy', job, store)
+  if (shared) await markShared(job.slug, kept.manifest.roots)
+  await markLinkedCommands(job.slug, links)
+  // Scripts of dependencies can only be read where they lie.
+  const scripts = readers.length ? await findOwnScripts(job.slug, app, links, readers) : own
+  const confine = shared
+  await runOwnScripts(
+    scripts.map((script) => ({ ...script, confine })),
+    job,
+    tools,
+  )
+  const note = kept.fresh
+    ? `npm ci, Node ${tools.toolchain.nodeVersion}`
+    : `${count(kept.manifest.packages)} kept`
+  return { note, shared }
+}
+
+interface KeepRequest {
+  readonly hash: string
+  install(directory: string): Promise<Installed>
+}
+
+async function keepRequest({ job, lockfile, staging, tools }: KeptInstall): Promise<KeepRequest> {
+  const manager = await findNpm(toolsPath(tools))
+  if (manager === null) throw noNpm()
+  const variables = pick(job.configVars, staging.variables)
+  const install = async (directory: string) => {
+    await writeStaging(staging, directory)
+    // Not confined: nothing is shared yet, and unpackers that run as root need its powers.
+    // what other apps share is made where no app has been before: a .npmrc in HOME would be obeyed
+    const home = await mkdtemp(path.join(tools.buildHome, 'npm-'))
+    try {
+      await runNpm({ command: 'ci', cwd: directory, noCache: job.noCache, variables, home }, job, tools)
+    } finally {
+      await rm(home, { recursive: true, force: true })
+    }
+    return { roots: lockfile.roots.map((root) => path.posix.join(root, 'node_modules')) }
+  }
+  return { hash: fingerprint(staging, tools.toolchain, manager, variables), install }
+}
+
+/** Places the kept tree; one that was tampered with is thrown away and installed anew. */
+async function placeSound(
+  { hash, install }: KeepRequest,
+  mode: PlaceMode,
+  job: InstallJob,
+  store: ModuleStore,
+): Promise<Kept> {
+  for (let attempt = 1; ; attempt++) {
+    const replace = job.noCache && attempt === 1
+    const kept = await store.obtain(hash, { replace, signal: job.signal, install })
+    try {
+      await store.place(kept, job.slug, mode, job.signal)
+      return kept
+    } catch (error) {
+      if (!(error instanceof DamagedTree) || attempt === 3) throw error
+      job.say('The kept node_modules were changed from outside: they are thrown away and installed anew.')
+      await store.discard(kept, job.signal)
+    }
+  }
+}
+
+function notShared(note: string): Installation {
+  return { note, shared: false }
+}
+
+function noNpm(): Refusal {
+  return new Refusal('install_failed', 'npm was not found on this server', {
+    hint: 'install npm, or start NodePilot with a PATH that has it',
+  })
+}
+
+async function foreignLockfile(slug: string): Promise<string | null> {
+  for (const name of ['pnpm-lock.yaml', 'yarn.lock', 'bun.lock', 'bun.lockb']) {
+    const found = await access(path.join(slug, name)).then(
+      () => true,
+      () => false,
+    )
+    if (found) return name
+  }
+  return null
+}
+
+function pick(from: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]])))
+}
+
+function count(packages: number): string {
+  return packages === 1 ? '1 package' : `${packages} packages`
+}
