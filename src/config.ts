@@ -1,0 +1,201 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import path from 'node:path'
+import { z } from 'zod'
+import { Refusal } from './engine/domain/refusal.ts'
+
+/**
+ * Settings come from the environment, then `$NODEPILOT_HOME/nodepilot.json`, then flags; later ones win.
+ * The environment is read here and nowhere else, and emptied afterwards, so that no secret of the operator
+ * reaches an app, a build or the PM2 daemon.
+ */
+
+const megabyte = 1_000_000
+
+/** Also as text, from the environment and flags; but `null` and `''` are not 0. */
+const numeric = z.union([z.number(), z.string().regex(/^-?\d/)], 'must be a number')
+
+const settings = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: numeric.pipe(z.coerce.number<string | number>().int().min(0).max(65_535)).default(3000),
+  baseDomain: z
+    .string()
+    .toLowerCase()
+    .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'must be a domain name')
+    .default('localhost'),
+  trustedProxy: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
+  runtime: z.literal('pm2').default('pm2'),
+  keepReleases: numeric.pipe(z.coerce.number<string | number>().int().min(1).max(1000)).default(5),
+  uploadLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(200),
+  pushLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(1000),
+  treeLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(2000),
+  buildTimeoutSeconds: numeric.pipe(z.coerce.number<string | number>().positive()).default(900),
+  buildOutputLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(50),
+  drainSeconds: numeric.pipe(z.coerce.number<string | number>().min(0)).default(30),
+})
+
+export type Settings = z.infer<typeof settings>
+export type Flags = Partial<Record<keyof z.input<typeof settings> | 'home', unknown>>
+
+export interface Config {
+  readonly home: string
+  readonly host: string
+  /** 0: take a free one and keep it for this home. */
+  readonly port: number
+  readonly baseDomain: string
+  /** Creates user `admin` at the first start; ignored once a user exists. */
+  readonly adminPassword: string | null
+  readonly trustedProxy: string | null
+  readonly keepReleases: number
+  readonly limits: Limits
+  /** What every child process may see of the operator's environment. */
+  readonly environment: Readonly<Record<string, string>>
+  /** What `npm` alone may see: its own settings and the network's proxies. */
+  readonly npmEnvironment: Readonly<Record<string, string>>
+}
+
+export interface Limits {
+  /** Bytes of an uploaded archive. */
+  readonly uploadBytes: number
+  /** Bytes of a push, packed. */
+  readonly packBytes: number
+  /** Bytes of a tree, unpacked. */
+  readonly treeBytes: number
+  /** Files and directories of a tree. */
+  readonly treeEntries: number
+  readonly buildTimeoutMs: number
+  readonly buildOutputBytes: number
+  readonly drainMs: number
+}
+
+const fromEnvironment: Readonly<Record<string, keyof Settings>> = {
+  HOST: 'host',
+  PORT: 'port',
+  NODEPILOT_BASE_DOMAIN: 'baseDomain',
+  NODEPILOT_TRUSTED_PROXY: 'trustedProxy',
+  NODEPILOT_RUNTIME: 'runtime',
+}
+
+/** Reads all settings. Refuses with `invalid`, naming the setting and where it came from. */
+export function readConfig(environment: NodeJS.ProcessEnv, flags: Flags = {}): Config {
+  const home = readHome(environment, flags)
+  const file = path.join(home, 'nodepilot.json')
+  const merged: Record<string, unknown> = {}
+  const origin: Record<string, string> = {}
+  const take = (values: Record<string, unknown>, where: (key: string) => string) => {
+    for (const [key, value] of Object.entries(values)) {
+      if (value === undefined) continue
+      merged[key] = value
+      origin[key] = where(key)
+    }
+  }
+  for (const [variable, key] of Object.entries(fromEnvironment)) {
+    const value = environment[variable]
+    if (value !== undefined && value !== '') take({ [key]: value }, () => variable)
+  }
+  take(readSettingsFile(file), (key) => `${key} in ${file}`)
+  const { home: _home, ...settingFlags } = flags
+  take(settingFlags, (key) => `--${key}`)
+  const parsed = settings.safeParse(merged)
+  if (!parsed.success) throw badSetting(parsed.error, origin)
+  return Object.freeze(toConfig(home, parsed.data, environment))
+}
+
+/** Where all state lives; the one setting that other commands need too. */
+export function readHome(environment: NodeJS.ProcessEnv, flags: Flags = {}): string {
+  const home = (flags.home as string | undefined) ?? environment.NODEPILOT_HOME
+  return path.resolve(home || path.join(homedir(), '.nodepilot'))
+}
+
+/** Empties the environment down to what a process needs to run at all. Call once, after `readConfig`. */
+export function emptyEnvironment(environment: NodeJS.ProcessEnv): void {
+  for (const key of Object.keys(environment)) if (!allowed.has(key)) delete environment[key]
+}
+
+const allowed: ReadonlySet<string> = new Set(['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'])
+const proxies = /^(https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/
+
+function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv): Config {
+  return {
+    home,
+    host: data.host,
+    port: data.port,
+    baseDomain: data.baseDomain,
+    adminPassword: environment.NODEPILOT_ADMIN_PASSWORD || null,
+    trustedProxy: data.trustedProxy,
+    keepReleases: data.keepReleases,
+    limits: {
+      uploadBytes: data.uploadLimitMb * megabyte,
+      packBytes: data.pushLimitMb * megabyte,
+      treeBytes: data.treeLimitMb * megabyte,
+      treeEntries: 200_000,
+      buildTimeoutMs: data.buildTimeoutSeconds * 1000,
+      buildOutputBytes: data.buildOutputLimitMb * megabyte,
+      drainMs: data.drainSeconds * 1000,
+    },
+    environment: {
+      PATH: systemPath(environment),
+      LANG: environment.LANG || 'C.UTF-8',
+      ...pick(environment, /^TZ$/),
+    },
+    npmEnvironment: npmEnvironment(environment),
+  }
+}
+
+/** The node that runs the server comes first, so that apps and builds run with the same one. */
+function systemPath(environment: NodeJS.ProcessEnv): string {
+  const rest = environment.PATH || '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+  const own = path.dirname(process.execPath)
+  return rest.split(':').includes(own) ? rest : `${own}:${rest}`
+}
+
+/**
+ * npm's settings of the operator: registry, certificates, headers of node. What npm itself exports to the
+ * scripts it runs (`npm start`) is not among them: it would point builds at our own package.
+ */
+function npmEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const runByNpm = environment.npm_lifecycle_event !== undefined
+  const userConfig = path.join(environment.HOME || homedir(), '.npmrc')
+  return {
+    // said in any case: npm would look into HOME, where builds can write
+    npm_config_userconfig: existsSync(userConfig) ? userConfig : '/dev/null',
+    ...pick(environment, proxies),
+    ...(runByNpm ? {} : pick(environment, /^npm_config_/i)),
+    ...pick(environment, /^npm_config_(registry|cafile|nodedir)$/i),
+  }
+}
+
+function pick(environment: NodeJS.ProcessEnv, pattern: RegExp): Record<string, string> {
+  const picked: Record<string, string> = {}
+  for (const [key, value] of Object.entries(environment)) {
+    if (value !== undefined && pattern.test(key)) picked[key] = value
+  }
+  return picked
+}
+
+function readSettingsFile(file: string): Record<string, unknown> {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw error
+  }
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(text))
+  } catch {
+    throw new Refusal('invalid', `${file} is not a JSON object`, {
+      hint: 'mend or remove the file, then start again',
+    })
+  }
+}
+
+function badSetting(error: z.ZodError, origin: Record<string, string>): Refusal {
+  const issue = error.issues[0]
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
+  const key = unknown ?? String(issue?.path[0] ?? '')
+  const sentence = unknown ? 'there is no such setting' : issue?.message.toLowerCase()
+  return new Refusal('invalid', `${origin[key] ?? key}: ${sentence}`, {
+    hint: 'the settings are listed in README.md under "Settings"',
+  })
+}

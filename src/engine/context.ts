@@ -1,0 +1,73 @@
+import type { Limits } from '../config.ts'
+import type { Paths } from './paths.ts'
+import type { Dependencies } from './pipeline/dependencies.ts'
+import type { DeploymentLogs } from './pipeline/log.ts'
+import type { Turns } from './pipeline/queue.ts'
+import type { Router, Runtime, Source } from './ports.ts'
+import type { Routes } from './routes.ts'
+import type { Store } from './store/store.ts'
+
+/** Hand-me-downs: what every part of the engine may need, made once in `engine.ts`. */
+export interface Context {
+  readonly store: Store
+  readonly runtime: EngineRuntime
+  readonly router: Router
+  readonly routes: Routes
+  readonly paths: Paths
+  readonly turns: Turns
+  /** Aborted when the server ends: nothing new begins, what waits for its turn gives up. */
+  readonly closing: AbortSignal
+  /** Deployments under way, by id: aborting one cancels it. */
+  readonly attempts: Map<number, AbortController>
+  readonly logs: DeploymentLogs
+  readonly dependencies: Dependencies
+  readonly repositories: EngineRepositories
+  readonly addresses: Addresses
+  readonly limits: Limits
+  readonly keepReleases: number
+  /** PATH, LANG and the like: what every child process may see. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  readonly report: Report
+  /** Work that goes on after the answer: draining, stopping, pruning. Awaited when the server ends. */
+  readonly background: Background
+}
+
+/** The runtime, and what a deleted project leaves with it. */
+export interface EngineRuntime extends Runtime {
+  forget(project: string): Promise<void>
+}
+
+/** What the engine asks of the git side, without importing it. */
+export interface EngineRepositories {
+  remove(name: string): Promise<void>
+  /** The commit of a branch, tag or commit id; null when there is none. */
+  resolve(name: string, ref: string): Promise<string | null>
+  branchTip(name: string, branch: string): Promise<string | null>
+  /** Housekeeping of a repository that nobody pushes to at the moment. */
+  tidy(name: string): Promise<void>
+  source(name: string, sha: string): Promise<Source>
+}
+
+/** Where people find things. */
+export interface Addresses {
+  readonly baseDomain: string
+  /** `http://127.0.0.1:3000` */
+  panel(): string
+  app(project: string): string
+  git(project: string): string
+}
+
+/** The server's own log: one line an event, never a secret. */
+export interface Report {
+  info(message: string): void
+  error(message: string, error?: unknown): void
+}
+
+export interface Background {
+  /** Runs on its own; a failure is reported and hurts nobody. */
+  run(what: string, work: () => Promise<void>): void
+  /** Resolves when nothing is under way any more. */
+  settled(): Promise<void>
+}

@@ -1,0 +1,81 @@
+import { createBackground } from './background.ts'
+import type { Context } from './context.ts'
+import { Refusal } from './domain/refusal.ts'
+import { createDeploymentLogs } from './pipeline/log.ts'
+import { createTurns } from './pipeline/queue.ts'
+import { mendProcesses, reconcile } from './reconcile.ts'
+import { createRoutes } from './routes.ts'
+import type { ProjectRow } from './store/projects.ts'
+import { createConfigVarCases } from './use-cases/config-vars.ts'
+import { createDeploymentCases } from './use-cases/deployments.ts'
+import { createProcessCases } from './use-cases/processes.ts'
+import { createProjectCases } from './use-cases/projects.ts'
+import { createReleaseCases } from './use-cases/releases.ts'
+
+export type Engine = ReturnType<typeof createEngine>
+
+export type EngineDeps = Omit<Context, 'routes' | 'turns' | 'closing' | 'attempts' | 'logs' | 'background'>
+
+/** The one way in: what NodePilot can do, without the doors (git, HTTP) that people come through. */
+export function createEngine(deps: EngineDeps) {
+  const closing = new AbortController()
+  const ctx: Context = {
+    ...deps,
+    closing: closing.signal,
+    routes: createRoutes({ store: deps.store, router: deps.router, baseDomain: deps.addresses.baseDomain }),
+    turns: createTurns(),
+    attempts: new Map(),
+    logs: createDeploymentLogs(),
+    background: createBackground(deps.report),
+  }
+  const deployments = createDeploymentCases(ctx)
+  const projects = createProjectCases(ctx)
+
+  return {
+    projects,
+    deployments,
+    releases: createReleaseCases(ctx),
+    configVars: createConfigVarCases(ctx),
+    processes: createProcessCases(ctx),
+
+    /**
+     * Makes the world equal to the database. A commit whose ref git had already moved when the server died is
+     * deployed now: the person who pushed it was told that it was accepted.
+     */
+    async reconcile(): Promise<void> {
+      for (const { projectId, source } of await reconcile(ctx)) {
+        const project = ctx.store.projects.find(projectId)
+        if (!project || source.kind !== 'git') continue
+        if (!(await isTip(ctx, project, source.revision))) continue
+        ctx.background.run(`deploying ${source.revision} of ${project.name} after a restart`, async () => {
+          await deployments.deployRef(project, source.revision, { by: 'NodePilot', message: source.message })
+        })
+      }
+    },
+
+    /** The runtime was lost: everything that should run is started again, once. */
+    mend: () => mendProcesses(ctx),
+
+    /** Puts the table into force again, after the front door was started anew. */
+    applyRoutes: () => ctx.routes.apply(),
+
+    /** Cancels what is under way and waits for what cannot be cancelled. Projects go on running. */
+    async close(): Promise<void> {
+      const why = new Refusal('cancelled', 'the server is shutting down', {
+        hint: 'push again when it is back',
+      })
+      closing.abort(why)
+      for (const controller of ctx.attempts.values()) controller.abort(why)
+      await ctx.turns.idle()
+      await ctx.background.settled()
+    },
+  }
+}
+
+/** A project that has never been live has no deploy branch yet: its first push went to one of these. */
+async function isTip(ctx: Context, project: ProjectRow, revision: string): Promise<boolean> {
+  for (const branch of project.deployBranch ? [project.deployBranch] : ['main', 'master']) {
+    if ((await ctx.repositories.branchTip(project.name, branch)) === revision) return true
+  }
+  return false
+}

@@ -1,0 +1,200 @@
+import { rm } from 'node:fs/promises'
+import type { Context } from '../context.ts'
+import type { Deployment } from '../domain/deployment.ts'
+import { Refusal } from '../domain/refusal.ts'
+import type { Release } from '../domain/release.ts'
+import type { Source } from '../ports.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import { type Booted, boot, discardCandidate } from './boot.ts'
+import { build } from './build.ts'
+import type { Journal } from './journal.ts'
+import { size } from './output.ts'
+import { type PackageJson, readPackageJson } from './package-json.ts'
+import { linkRelease } from './slug.ts'
+import { findStartCommand, type StartCommand } from './start-command.ts'
+import { switchRoutes } from './switch-routes.ts'
+import { unpack } from './unpack.ts'
+
+/**
+ * The story of a deployment: receive → install → build → start → health, then go live.
+ * Everything up to `goLive` happens beside the running version and can be undone without a trace.
+ */
+
+/** One deployment under way; its project's turn is held until it has ended. */
+export interface Work {
+  readonly project: ProjectRow
+  readonly deployment: Pick<Deployment, 'id' | 'number' | 'source'>
+  /** The number the release will have. */
+  readonly release: number
+  readonly journal: Journal
+  readonly signal: AbortSignal
+  /** Marks every process of its installs and builds, so that none survives it. */
+  readonly job: string
+  /** When its turn began, of the monotonic clock, ms. */
+  readonly began: number
+  /** Install anew even where a kept node_modules would do. */
+  readonly noCache: boolean
+}
+
+/** A release that runs, is healthy and takes no traffic yet. */
+export interface Candidate {
+  readonly release: Omit<Release, 'createdAt' | 'prunedAt'>
+  readonly booted: Booted
+}
+
+/** From files to a healthy candidate. A failure leaves nothing behind: no directory, no process, no port. */
+export async function proveSource(ctx: Context, work: Work, source: Source): Promise<Candidate> {
+  // built where it will run: builds write absolute paths
+  const slug = ctx.paths.release(work.project.name, work.release)
+  try {
+    await rm(slug, { recursive: true, force: true })
+    await receive(ctx, work, source, slug)
+    const packageJson = await readPackageJson(slug)
+    const findStart = () => findStartCommand(slug, packageJson, work.project.startCommand)
+    // what a build makes may be what is started; without one, it is known at once that nothing can be
+    const known = packageJson?.scripts.build ? null : await findStart()
+    await install(ctx, work, slug, packageJson)
+    await runBuild(ctx, work, slug, packageJson)
+    const start = known ?? (await findStart())
+    const { source: origin } = work.deployment
+    const { envVars } = work.project
+    return await bootRelease(ctx, work, { slug: work.release, source: origin, start, envVars })
+  } catch (error) {
+    await rm(slug, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** From a slug that exists (rollback, new config vars) to a healthy candidate: it begins at the boot. */
+export async function proveSlug(
+  ctx: Context,
+  work: Work,
+  base: Release,
+  envVars: Readonly<Record<string, string>>,
+): Promise<Candidate> {
+  work.journal.skip(['Receive', 'Install', 'Build'], `files of v${base.slug}`)
+  const link = ctx.paths.release(work.project.name, work.release)
+  await linkRelease(ctx.paths.releases(work.project.name), work.release, base.slug)
+  try {
+    const start = { command: base.command, origin: `v${base.slug}: ${base.command}` }
+    return await bootRelease(ctx, work, { slug: base.slug, source: base.source, start, envVars })
+  } catch (error) {
+    await rm(link, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** Undoes a candidate that will not go live. */
+export async function abandon(ctx: Context, work: Work, candidate: Candidate): Promise<void> {
+  await discardCandidate(ctx, work.project.id, candidate.booted.ref)
+  await rm(ctx.paths.release(work.project.name, work.release), { recursive: true, force: true })
+}
+
+/**
+ * The commit point is one transaction; then the front door switches. From here on nothing is undone: if the
+ * server dies in the middle, the next start finds the new release in the database and makes it so.
+ * Resolves to whether the front door took the routes: while it has not, the old processes are still needed.
+ */
+export async function goLive(
+  ctx: Context,
+  work: Work,
+  candidate: Candidate,
+  alongside: () => void = () => {},
+): Promise<boolean> {
+  const { project, deployment } = work
+  ctx.store.transaction(() => {
+    ctx.store.releases.create(candidate.release)
+    ctx.store.instances.promote(project.id, candidate.booted.ref.generation)
+    ctx.store.projects.update(project.id, { currentRelease: work.release, status: 'running' })
+    ctx.store.deployments.retireLive(project.id)
+    ctx.store.deployments.finish(deployment.id, { status: 'live', release: work.release })
+    alongside()
+  })
+  return switchRoutes(ctx)
+}
+
+async function receive(ctx: Context, work: Work, source: Source, directory: string): Promise<void> {
+  await work.journal.step('Receive', async (step) => {
+    const unwrapSingleFolder = source.kind !== 'git'
+    const { treeBytes: maxBytes, treeEntries: maxEntries } = ctx.limits
+    const limits = { maxBytes, maxEntries, maxDepth: 64 }
+    const result = await unpack(source, directory, limits, work.signal, { unwrapSingleFolder })
+    if (result.files === 0)
+      throw new Refusal('no_package', 'there are no files', { hint: 'commit some, then push again' })
+    for (const name of result.dropped) step.say(`${name} was left out`)
+    step.note(`${result.files} files, ${size(result.bytes)}`)
+  })
+}
+
+async function install(
+  ctx: Context,
+  work: Work,
+  slug: string,
+  packageJson: PackageJson | null,
+): Promise<void> {
+  await work.journal.step('Install', async (step) => {
+    const { note } = await ctx.dependencies.install({
+      slug,
+      packageJson,
+      say: step.say,
+      signal: work.signal,
+      noCache: work.noCache,
+      privateCopy: work.project.privateModules,
+      configVars: work.project.envVars,
+      job: work.job,
+      home: ctx.paths.buildHome(work.project.name),
+    })
+    step.note(note)
+  })
+}
+
+async function runBuild(
+  ctx: Context,
+  work: Work,
+  slug: string,
+  packageJson: PackageJson | null,
+): Promise<void> {
+  await work.journal.step('Build', async (step) => {
+    const { note } = await build({
+      slug,
+      packageJson,
+      say: step.say,
+      note: step.note,
+      signal: work.signal,
+      configVars: work.project.envVars,
+      job: work.job,
+      home: ctx.paths.buildHome(work.project.name),
+      dependencies: ctx.dependencies,
+    })
+    step.note(note)
+  })
+}
+
+async function bootRelease(
+  ctx: Context,
+  work: Work,
+  what: Pick<Release, 'slug' | 'source' | 'envVars'> & { readonly start: StartCommand },
+): Promise<Candidate> {
+  const { project, deployment, release, journal, signal } = work
+  const { slug, source, start, envVars } = what
+  const directory = ctx.paths.release(project.name, slug)
+  const { command, origin } = start
+  const booted = await boot(
+    ctx,
+    { project, release, slug, directory, command, origin, envVars },
+    journal,
+    signal,
+  )
+  return {
+    booted,
+    release: {
+      projectId: project.id,
+      number: release,
+      deployment: deployment.number,
+      slug,
+      source,
+      command,
+      envVars,
+    },
+  }
+}

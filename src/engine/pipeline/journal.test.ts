@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { openDatabase } from '../store/database.ts'
+import { createStore } from '../store/store.ts'
+import { createJournal, silentJournal } from './journal.ts'
+
+function createRig() {
+  const db = openDatabase(':memory:')
+  const store = createStore(db, () => 0)
+  const project = store.projects.create({
+    name: 'shop',
+    displayName: 'Shop',
+    path: '/',
+    startCommand: '',
+    port: null,
+    envVars: {},
+  })
+  const source = { kind: 'git' as const, revision: 'a', message: null }
+  const deploymentId = store.deployments.create({ projectId: project.id, number: 1, source, by: 'ada' })
+  const lines: string[] = []
+  const time = { now: 0 }
+  const log = { write: (line: string) => void lines.push(line), close() {} }
+  const journal = createJournal({ store, deploymentId, log, elapsed: () => time.now })
+  return { journal, lines, time, steps: () => store.deployments.find(project.id, 1)?.steps }
+}
+
+test('a step runs, is done, and leaves one line with its time', async () => {
+  const { journal, lines, time, steps } = createRig()
+  const result = await journal.step('Install', async (step) => {
+    assert.deepEqual(steps(), [{ name: 'Install', status: 'running', ms: null, note: '' }])
+    step.say('added 71 packages')
+    step.note('npm ci')
+    time.now = 1_250
+    return 42
+  })
+  assert.equal(result, 42)
+  assert.deepEqual(steps(), [{ name: 'Install', status: 'done', ms: 1250, note: 'npm ci' }])
+  assert.equal(lines[0], '  | added 71 packages')
+  assert.match(lines[1] ?? '', /^\[2\/5\] Install {3}npm ci +1\.\ds$/)
+})
+
+test('a step that throws has failed, and the error goes on up', async () => {
+  const { journal, lines, steps } = createRig()
+  await assert.rejects(
+    journal.step('Build', async () => {
+      throw new Error('no')
+    }),
+    /no/,
+  )
+  assert.equal(steps()?.[0]?.status, 'failed')
+  assert.match(lines.at(-1) ?? '', /FAILED$/)
+})
+
+test('skipped steps are named, in their place', async () => {
+  const { journal, steps } = createRig()
+  await journal.step('Start', async () => {})
+  journal.skip(['Receive', 'Install', 'Build'], 'files of v1')
+  assert.deepEqual(
+    steps()?.map(({ name, status }) => `${name} ${status}`),
+    ['Receive skipped', 'Install skipped', 'Build skipped', 'Start done'],
+  )
+})
+
+test('a silent step shows every 15 s that it lives, a talking one does not', async (t: TestContext) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { journal, lines, time } = createRig()
+  await journal.step('Build', async (step) => {
+    time.now = 15_000
+    t.mock.timers.tick(15_000)
+    assert.deepEqual(lines, ['  | … build: still at it (15.0s)'])
+    t.mock.timers.tick(10_000)
+    step.say('webpack')
+    t.mock.timers.tick(10_000)
+    assert.equal(lines.length, 2)
+  })
+  t.mock.timers.tick(60_000)
+  assert.equal(lines.length, 3, 'nothing after the end')
+})
+
+test('a restart runs its steps without writing anything down', async () => {
+  assert.equal(
+    await silentJournal.step('Start', async (step) => {
+      step.say('x')
+      step.note('y')
+      return 'done'
+    }),
+    'done',
+  )
+  silentJournal.skip(['Build'], '')
+})

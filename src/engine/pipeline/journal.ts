@@ -1,0 +1,89 @@
+import { type StepName, stepNames } from '../domain/deployment.ts'
+import type { Store } from '../store/store.ts'
+import type { DeploymentLog } from './log.ts'
+import { quoted, seconds, stepLine } from './output.ts'
+
+/** Where a deployment stands: every step goes to the database and, when it ends, as a line to the log. */
+export interface Journal {
+  /** Runs one step. `work` returns the note of its line; an error marks the step as failed and goes on up. */
+  step<T>(name: StepName, work: (step: StepReport) => Promise<T>): Promise<T>
+  /** Steps that this kind of deployment does not need. */
+  skip(names: readonly StepName[], note: string): void
+}
+
+export interface StepReport {
+  /** What the step's line will say. */
+  note(text: string): void
+  /** A line of the step's own output. */
+  say(line: string): void
+}
+
+/** Silence makes people press Ctrl-C, and some git clients give up. */
+const heartbeatMs = 15_000
+
+export function createJournal(deps: {
+  readonly store: Store
+  readonly deploymentId: number
+  readonly log: DeploymentLog
+  /** Monotonic, ms. */
+  readonly elapsed: () => number
+}): Journal {
+  const { store, deploymentId, log, elapsed } = deps
+  const put = (
+    name: StepName,
+    status: 'running' | 'done' | 'failed' | 'skipped',
+    ms: number | null,
+    note: string,
+  ) => store.deployments.putStep(deploymentId, stepNames.indexOf(name), { name, status, ms, note })
+
+  return {
+    async step(name, work) {
+      const began = elapsed()
+      let note = ''
+      const heartbeat = createHeartbeat(() =>
+        log.write(quoted(`… ${name.toLowerCase()}: still at it (${seconds(elapsed() - began)})`)),
+      )
+      const report: StepReport = {
+        note: (text) => {
+          note = text
+        },
+        say: (line) => {
+          heartbeat.rest()
+          log.write(quoted(line))
+        },
+      }
+      put(name, 'running', null, note)
+      let failed = true
+      try {
+        const result = await work(report)
+        failed = false
+        return result
+      } finally {
+        heartbeat.end()
+        const ms = Math.round(elapsed() - began)
+        put(name, failed ? 'failed' : 'done', ms, note)
+        log.write(stepLine(name, note, ms, failed))
+      }
+    },
+    skip(names, note) {
+      for (const name of names) put(name, 'skipped', null, note)
+    },
+  }
+}
+
+function createHeartbeat(beat: () => void) {
+  let timer = setInterval(beat, heartbeatMs)
+  return {
+    rest() {
+      clearInterval(timer)
+      timer = setInterval(beat, heartbeatMs)
+    },
+    end: () => clearInterval(timer),
+  }
+}
+
+/** For a restart, which is no deployment: the steps run and nothing is written down. */
+export const silentJournal: Journal = {
+  step: (_name, work) => work({ note() {}, say() {} }),
+  skip() {},
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTurns } from './queue.ts'
+
+test('one at a time for a project, first come first served, and each hears how many are before it', async () => {
+  const turns = createTurns()
+  const order: string[] = []
+  const first = await turns.take(1)
+  const second = turns.take(1, undefined, (before) => order.push(`b waits for ${before}`))
+  const third = turns.take(1, undefined, (before) => order.push(`c waits for ${before}`))
+  void second.then(() => order.push('b'))
+  void third.then(() => order.push('c'))
+  first()
+  ;(await second)()
+  ;(await third)()
+  assert.deepEqual(order, ['b waits for 1', 'c waits for 2', 'b', 'c'])
+})
+
+test('projects do not wait for each other', async () => {
+  const turns = createTurns()
+  await turns.take(1)
+  const other = await turns.take(2)
+  other()
+  assert.equal(turns.busy(1), true)
+  assert.equal(turns.busy(2), false)
+})
+
+test('who gives up while waiting leaves the line, and the next one follows', async () => {
+  const turns = createTurns()
+  const first = await turns.take(1)
+  const controller = new AbortController()
+  const impatient = turns.take(1, controller.signal)
+  const patient = turns.take(1)
+  controller.abort(new Error('Ctrl-C'))
+  await assert.rejects(impatient, /Ctrl-C/)
+  first()
+  ;(await patient)()
+  assert.equal(turns.busy(1), false)
+})
+
+test('an abort after the turn has begun does not end it: the work itself must', async () => {
+  const turns = createTurns()
+  const controller = new AbortController()
+  const end = await turns.take(1, controller.signal)
+  controller.abort()
+  assert.equal(turns.busy(1), true)
+  end()
+  assert.equal(turns.busy(1), false)
+})
+
+test('a signal that was aborted before takes no place', async () => {
+  const turns = createTurns()
+  await assert.rejects(turns.take(1, AbortSignal.abort(new Error('gone'))), /gone/)
+  assert.equal(turns.busy(1), false)
+})
+
+test('a turn that is ended twice ends once', async () => {
+  const turns = createTurns()
+  const first = await turns.take(1)
+  const second = turns.take(1)
+  const third = turns.take(1)
+  first()
+  first()
+  const end = await second
+  assert.equal(await Promise.race([third.then(() => 'third'), Promise.resolve('waits')]), 'waits')
+  end()
+  ;(await third)()
+})
+
+test('all who wait can be sent away; the one at work goes on and newcomers line up again', async () => {
+  const turns = createTurns()
+  const first = await turns.take(1)
+  const waiting = Promise.allSettled([turns.take(1), turns.take(1, new AbortController().signal)])
+  turns.dismiss(1, new Error('deleted'))
+  for (const result of await waiting) {
+    assert.ok(result.status === 'rejected' && result.reason.message === 'deleted')
+  }
+  const newcomer = turns.take(1)
+  first()
+  ;(await newcomer)()
+  assert.equal(turns.busy(1), false)
+  turns.dismiss(1, new Error('nobody'))
+})

@@ -1,0 +1,74 @@
+/** One change of a project at a time: deployments, restarts, rollbacks and deletion take the same turn. */
+
+export type Release = () => void
+export type Turns = ReturnType<typeof createTurns>
+
+interface Waiting {
+  readonly begin: () => void
+  readonly giveUp: (reason: unknown) => void
+}
+
+export function createTurns() {
+  const queues = new Map<number, Waiting[]>()
+  const idle = new Set<() => void>()
+  return {
+    /**
+     * Waits for this project's turn, first come first served. `onWait` is told how many are before us.
+     * Aborting while waiting gives the place up and rejects with the signal's reason.
+     */
+    async take(projectId: number, signal?: AbortSignal, onWait?: (before: number) => void): Promise<Release> {
+      signal?.throwIfAborted()
+      const queue = queues.get(projectId) ?? []
+      queues.set(projectId, queue)
+      await new Promise<void>((resolve, reject) => {
+        const me: Waiting = { begin: resolve, giveUp: reject }
+        queue.push(me)
+        if (queue.length === 1) return resolve()
+        onWait?.(queue.length - 1)
+        signal?.addEventListener('abort', () => leave(queue, me) && reject(signal.reason), { once: true })
+      })
+      return once(() => {
+        queue.shift()
+        const next = queue[0]
+        if (next) next.begin()
+        else queues.delete(projectId)
+        if (queues.size === 0) for (const tell of idle) tell()
+      })
+    },
+    /** Everybody who waits gives up with this reason; the one at work goes on. */
+    dismiss(projectId: number, reason: unknown): void {
+      for (const waiting of queues.get(projectId)?.splice(1) ?? []) waiting.giveUp(reason)
+    },
+    /** Is anybody at work on this project, or waiting to be? */
+    busy: (projectId: number): boolean => queues.has(projectId),
+    /** Resolves when nobody is at work on any project. */
+    async idle(): Promise<void> {
+      while (queues.size > 0) {
+        await new Promise<void>((resolve) => {
+          const tell = () => {
+            idle.delete(tell)
+            resolve()
+          }
+          idle.add(tell)
+        })
+      }
+    },
+  }
+}
+
+/** False when its turn has begun already: then the work itself must end. */
+function leave(queue: Waiting[], me: Waiting): boolean {
+  const place = queue.indexOf(me)
+  if (place < 1) return false
+  queue.splice(place, 1)
+  return true
+}
+
+function once(work: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    work()
+  }
+}

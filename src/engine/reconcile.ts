@@ -1,0 +1,143 @@
+import { rm } from 'node:fs/promises'
+import type { Context } from './context.ts'
+import type { Deployment } from './domain/deployment.ts'
+import { discard } from './pipeline/boot.ts'
+import { groupOf } from './pipeline/group.ts'
+import { removeLeftovers } from './pipeline/prune.ts'
+import { findPort, isFree } from './pipeline/reserve-port.ts'
+import { generationsOf, retireOld } from './pipeline/retire.ts'
+import type { Instance } from './ports.ts'
+import { endJob } from './shell.ts'
+import type { InstanceRow } from './store/instances.ts'
+import type { ProjectRow } from './store/projects.ts'
+import { jobOf } from './use-cases/attempt.ts'
+import { finishRemoval, interruptedRemovals } from './use-cases/projects.ts'
+
+/**
+ * The database is the truth. Whatever died and wherever: what should run runs once, what should not run ends,
+ * routes equal the table, and what was interrupted says so.
+ */
+
+/** A kept node_modules that nothing has asked for this long goes. */
+const keptModulesMs = 30 * 86_400_000
+
+/** At start, before anything is accepted. Returns the deployments that a dead server left unfinished. */
+export async function reconcile(ctx: Context): Promise<Deployment[]> {
+  const interrupted = markInterrupted(ctx)
+  // its installs and builds did not die with the server
+  for (const { id } of interrupted) await endJob(jobOf(ctx, id))
+  await rm(ctx.paths.uploads, { recursive: true, force: true })
+  for (const name of interruptedRemovals(ctx)) await finishRemoval(ctx, name)
+  await endCandidates(ctx)
+  await mendProcesses(ctx)
+  await ctx.routes.apply()
+  for (const project of ctx.store.projects.list()) {
+    retireOld(ctx, project)
+    await removeLeftovers(ctx, project.id, project.name)
+  }
+  await ctx.dependencies.cleanLeftovers()
+  await ctx.dependencies.prune({ maxAgeMs: keptModulesMs, keep: 20 })
+  return interrupted
+}
+
+/** Processes equal to the table: also after the runtime was lost while deployments go on. */
+export async function mendProcesses(ctx: Context): Promise<void> {
+  const ended = await ctx.runtime.endOrphans()
+  if (ended > 0) ctx.report.info(`${ended} orphaned processes ended`)
+  const running = await ctx.runtime.list()
+  await endStrangers(ctx, running)
+  const missing = ctx.store.projects
+    .list()
+    .filter((project) => project.status !== 'stopped')
+    .flatMap((project) => serving(ctx, project).map((row) => ({ project, row })))
+    .filter(({ project, row }) => !running.some((instance) => isSame(instance, project.name, row)))
+  await eachOf(missing, 4, ({ project, row }) => startAgain(ctx, project, row))
+}
+
+/** A deployment that a dead server left unfinished has failed, and says why. */
+function markInterrupted(ctx: Context): Deployment[] {
+  const interrupted = ctx.store.deployments.unfinished()
+  for (const deployment of interrupted) {
+    ctx.store.deployments.finish(deployment.id, {
+      status: 'failed',
+      error: { code: 'internal', message: 'the server stopped in the middle of it', hint: 'push again' },
+    })
+  }
+  return interrupted
+}
+
+async function endCandidates(ctx: Context): Promise<void> {
+  for (const project of ctx.store.projects.list()) {
+    const rows = ctx.store.instances.ofProject(project.id, 'candidate')
+    for (const ref of generationsOf(project.name, rows)) await discard(ctx, project.id, ref, 1_000)
+  }
+}
+
+/** Processes that no row knows: of a deleted project, or started a moment before the server died. */
+async function endStrangers(ctx: Context, running: readonly Instance[]): Promise<void> {
+  for (const instance of running) {
+    const project = ctx.store.projects.find(instance.project)
+    const known =
+      project && ctx.store.instances.ofProject(project.id).some((row) => isSame(instance, project.name, row))
+    if (!known) await ctx.runtime.stop(instance, 1_000)
+  }
+}
+
+function serving(ctx: Context, project: ProjectRow): InstanceRow[] {
+  return ctx.store.instances.ofProject(project.id, 'serving')
+}
+
+function isSame(instance: Instance, project: string, row: InstanceRow): boolean {
+  return (
+    instance.project === project &&
+    instance.generation === row.generation &&
+    instance.type === row.type &&
+    instance.index === row.position
+  )
+}
+
+/**
+ * The same generation again; nothing is proved anew, for it was healthy before. On the same port, unless another
+ * program has taken it meanwhile: what is routed there must never reach a stranger.
+ */
+async function startAgain(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<void> {
+  const release = ctx.store.releases.find(project.id, row.release)
+  if (!release || !stillServes(ctx, row)) return
+  const { type, generation } = row
+  const ref = { project: project.name, type, release: row.release, generation }
+  const { command, envVars } = release
+  try {
+    const port = await ownPort(ctx, row)
+    const directory = ctx.paths.release(project.name, row.slug)
+    await ctx.runtime.start(groupOf(ctx, ref, { directory, command, envVars }, { index: row.position, port }))
+    // retired while it was being started: nobody else would end it
+    if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000)
+  } catch (error) {
+    ctx.report.error(`${project.name} could not be started again`, error)
+  }
+}
+
+function stillServes(ctx: Context, row: InstanceRow): boolean {
+  const serving = ctx.store.instances.ofProject(row.projectId, 'serving')
+  return serving.some((other) => other.generation === row.generation && other.position === row.position)
+}
+
+async function ownPort(ctx: Context, row: InstanceRow): Promise<number | null> {
+  if (row.port === null || (await isFree(row.port))) return row.port
+  const port = await findPort(ctx, null, row.generation)
+  ctx.report.info(`port ${row.port} is used by another program: the app runs on ${port} now`)
+  ctx.store.instances.movePort(row, port)
+  return port
+}
+
+async function eachOf<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...items]
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item)
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}

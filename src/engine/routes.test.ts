@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createMemoryRouter } from './drivers/memory-router.ts'
+import type { RouteTable } from './ports.ts'
+import { createRoutes } from './routes.ts'
+import { openDatabase } from './store/database.ts'
+import { createStore } from './store/store.ts'
+
+function createRig() {
+  const store = createStore(openDatabase(':memory:'), Date.now)
+  const router = createMemoryRouter()
+  const base = { path: '/', startCommand: '', port: null, envVars: {} }
+  const add = (name: string) => store.projects.create({ ...base, name, displayName: name })
+  return { store, router, add, routes: createRoutes({ store, router, baseDomain: 'example.com' }) }
+}
+
+test('a project answers at its name, with what serves and nothing else', async () => {
+  const { store, router, routes, add } = createRig()
+  const { id } = add('shop')
+  const row = { projectId: id, release: 1, position: 1, slug: 1, type: 'web' }
+  store.instances.create({ ...row, generation: 1, port: 20_001, state: 'retiring' })
+  store.instances.create({ ...row, generation: 2, port: 20_002, state: 'serving' })
+  store.instances.create({ ...row, generation: 3, port: 20_003, state: 'candidate' })
+  store.instances.create({ ...row, generation: 2, type: 'worker', port: null, state: 'serving' })
+  store.projects.update(id, { status: 'running', currentRelease: 1 })
+  await routes.apply()
+  assert.deepEqual(router.table(), {
+    version: 1,
+    baseDomain: 'example.com',
+    routes: [
+      {
+        hosts: ['shop.example.com'],
+        project: 'shop',
+        release: 1,
+        state: 'running',
+        endpoints: [{ host: '127.0.0.1', port: 20_002 }],
+      },
+    ],
+  })
+})
+
+test('a project without a release is stopped for the front door', async () => {
+  const { router, routes, add } = createRig()
+  add('shop')
+  await routes.apply()
+  assert.deepEqual(router.route('shop.example.com')?.state, 'stopped')
+})
+
+test('tables go out one at a time with rising numbers, each as the database is when it goes', async () => {
+  const { store, router, add } = createRig()
+  const sent: RouteTable[] = []
+  let underWay = 0
+  const slow = {
+    ...router,
+    apply: async (table: RouteTable) => {
+      assert.equal(++underWay, 1)
+      await new Promise((resolve) => setImmediate(resolve))
+      sent.push(table)
+      underWay--
+    },
+  }
+  const routes = createRoutes({ store, router: slow, baseDomain: 'localhost' })
+  const first = routes.apply()
+  add('shop')
+  await Promise.all([first, routes.apply(), routes.apply()])
+  assert.deepEqual(
+    sent.map(({ version }) => version),
+    [1, 2, 3],
+  )
+  assert.equal(sent.at(-1)?.routes.length, 1)
+})
+
+test('a front door that refuses once does not stop the next table', async () => {
+  const { router, routes } = createRig()
+  router.fail('gone')
+  const refused = assert.rejects(routes.apply(), /gone/)
+  await refused
+  router.fail(undefined)
+  await routes.apply()
+  assert.equal(router.table()?.version, 2)
+})

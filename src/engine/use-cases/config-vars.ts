@@ -1,0 +1,74 @@
+import type { Context } from '../context.ts'
+import type { Deployment } from '../domain/deployment.ts'
+import { proveSlug } from '../pipeline/deploy.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import { attempt } from './attempt.ts'
+import type { By } from './deployments.ts'
+
+export type ConfigVarCases = ReturnType<typeof createConfigVarCases>
+type Vars = Readonly<Record<string, string>>
+
+export function createConfigVarCases(ctx: Context) {
+  /**
+   * Stores new values. With `apply`, a running project gets a new release of the same files with them, behind
+   * the same health check; when that fails, nothing is stored.
+   */
+  const store = (project: ProjectRow, next: (current: Vars) => Vars): null => {
+    ctx.store.transaction(() => {
+      const current = ctx.store.projects.find(project.id)
+      if (current) ctx.store.projects.update(project.id, { envVars: next(current.envVars) })
+    })
+    return null
+  }
+  const change = async (
+    project: ProjectRow,
+    next: (current: Vars) => Vars,
+    apply: boolean,
+    by: By,
+  ): Promise<Deployment | null> => {
+    const base = ctx.store.releases.find(project.id, project.currentRelease ?? -1)
+    if (!apply || !base || project.status === 'stopped') {
+      return store(project, next)
+    }
+    // what is stored already may not be live yet (`apply=false`)
+    if (same(next(project.envVars), base.envVars)) return store(project, next)
+    let values: Vars = {}
+    const request = {
+      ...by,
+      projectId: project.id,
+      label: 'new config vars',
+      source: base.source,
+      onLive: () => ctx.store.projects.update(project.id, { envVars: values }),
+    }
+    const proven = await attempt(ctx, request, (work) => {
+      values = next(work.project.envVars)
+      const current = ctx.store.releases.find(project.id, work.project.currentRelease ?? -1) ?? base
+      return proveSlug(ctx, work, current, values)
+    })
+    return proven.goLive()
+  }
+
+  return {
+    /** Replaces all. */
+    put: (project: ProjectRow, values: Vars, apply: boolean, by: By) =>
+      change(project, () => values, apply, by),
+
+    /** Merges; null removes. */
+    patch: (project: ProjectRow, values: Readonly<Record<string, string | null>>, apply: boolean, by: By) =>
+      change(project, (current) => merge(current, values), apply, by),
+  }
+}
+
+function merge(current: Vars, change: Readonly<Record<string, string | null>>): Vars {
+  const merged: Record<string, string> = { ...current }
+  for (const [key, value] of Object.entries(change)) {
+    if (value === null) delete merged[key]
+    else merged[key] = value
+  }
+  return merged
+}
+
+function same(a: Vars, b: Vars): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
+}

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { openUpload } from '../archive.ts'
+import type { Context } from '../context.ts'
+import type { Deployment } from '../domain/deployment.ts'
+import { Refusal } from '../domain/refusal.ts'
+import type { Release } from '../domain/release.ts'
+import { type Candidate, proveSlug, proveSource, type Work } from '../pipeline/deploy.ts'
+import type { Source } from '../ports.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import { adoptSource, attempt, type DeployRequest, type Proven } from './attempt.ts'
+
+export type DeploymentsCases = ReturnType<typeof createDeploymentCases>
+
+export interface By {
+  readonly by: string
+  readonly signal?: AbortSignal
+  readonly output?: (line: string) => void
+  readonly noCache?: boolean
+  /** Told the deployment's number as soon as it has one. */
+  readonly onBegin?: (number: number) => void
+  readonly message?: string | null
+}
+
+export interface PushedCommit extends By {
+  readonly project: ProjectRow
+  readonly source: Source
+  /** Refuses when the branch has moved while the push waited for its turn. */
+  readonly check: () => Promise<void>
+  readonly onLive: () => void
+}
+
+export function createDeploymentCases(ctx: Context) {
+  /** Everything up to a healthy candidate; the caller decides when it goes live. */
+  const prove = (
+    project: ProjectRow,
+    source: Source,
+    request: By & Pick<DeployRequest, 'check' | 'onLive'>,
+  ) => {
+    const { kind, revision, label } = source
+    const message = request.message ?? source.message
+    return attempt(
+      ctx,
+      { ...request, projectId: project.id, label, source: { kind, revision, message } },
+      (work) => proveSource(ctx, work, source),
+    )
+  }
+  const goLive = async (proven: Promise<Proven>): Promise<Deployment> => (await proven).goLive()
+
+  const proveCommit = async (work: Work, sha: string): Promise<Candidate> => {
+    const source = await ctx.repositories.source(work.project.name, sha)
+    const { kind, revision, message } = source
+    return proveSource(ctx, adoptSource(ctx, work, { kind, revision, message }), source)
+  }
+
+  const currentRelease = (project: ProjectRow): Release => {
+    const current = ctx.store.releases.find(project.id, project.currentRelease ?? -1)
+    if (current) return current
+    throw new Refusal('conflict', `${project.name} has nothing to deploy again`, {
+      hint: 'push to it, or upload an archive',
+    })
+  }
+
+  return {
+    /** A push, up to the point where git may move the ref. */
+    provePush: (push: PushedCommit): Promise<Proven> => prove(push.project, push.source, push),
+
+    /** An uploaded archive on disk, in one go. The file stays the caller's. */
+    async deployUpload(project: ProjectRow, file: string, filename: string, by: By): Promise<Deployment> {
+      const source = await openUpload({ file, filename, sha256: await sha256(file) })
+      return goLive(prove(project, source, by))
+    },
+
+    /** A branch, tag or commit that is in the project's repository already. */
+    async deployRef(project: ProjectRow, ref: string, by: By): Promise<Deployment> {
+      const resolve = async () => {
+        const sha = await ctx.repositories.resolve(project.name, ref)
+        if (sha) return sha
+        throw new Refusal('not_found', `ref: there is no branch, tag or commit ${ref} in its repository`, {
+          hint: 'push it first',
+        })
+      }
+      const { kind, revision, message, label } = await ctx.repositories.source(project.name, await resolve())
+      const request = { ...by, projectId: project.id, label, source: { kind, revision, message } }
+      return goLive(attempt(ctx, request, async (work) => proveCommit(work, await resolve())))
+    },
+
+    /** The current source once more: a commit is built anew, an upload boots again from its slug. */
+    async redeploy(project: ProjectRow, by: By): Promise<Deployment> {
+      const { number, source } = currentRelease(project)
+      const request = { ...by, projectId: project.id, label: `v${number} again`, source }
+      return goLive(
+        attempt(ctx, request, (work) => {
+          const current = currentRelease(work.project)
+          if (current.source.kind === 'git') return proveCommit(work, current.source.revision)
+          return proveSlug(ctx, adoptSource(ctx, work, current.source), current, work.project.envVars)
+        }),
+      )
+    },
+
+    find(project: ProjectRow, number: number): Deployment {
+      const deployment = ctx.store.deployments.find(project.id, number)
+      if (deployment) return deployment
+      throw new Refusal('not_found', `${project.name} has no deployment ${number}`)
+    },
+
+    list: (project: ProjectRow, page: { before?: number; limit?: number }): Deployment[] =>
+      ctx.store.deployments.list(project.id, page),
+
+    /** The whole log, and what is still to come. */
+    async *log(project: ProjectRow, number: number, signal: AbortSignal): AsyncGenerator<string> {
+      try {
+        yield* ctx.logs.follow(ctx.paths.deploymentLog(project.name, number), signal)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
+    },
+
+    /** Asks a deployment under way to end; one that has ended is left as it is. */
+    cancel(deployment: Deployment): void {
+      const why = new Refusal('cancelled', 'the deployment was cancelled', {
+        hint: 'deploy again when you want it after all',
+      })
+      ctx.attempts.get(deployment.id)?.abort(why)
+    },
+  }
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+  return hash.digest('hex')
+}

@@ -1,0 +1,222 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { type AppLogLine, type LogQuery, readAppLog } from '../app-log.ts'
+import type { Context } from '../context.ts'
+import { deriveName, projectNamePattern, reservedNames } from '../domain/project.ts'
+import { Refusal } from '../domain/refusal.ts'
+import { discard } from '../pipeline/boot.ts'
+import { generationsOf } from '../pipeline/retire.ts'
+import { switchRoutes } from '../pipeline/switch-routes.ts'
+import type { Instance, InstanceStats } from '../ports.ts'
+import type { InstanceRow } from '../store/instances.ts'
+import type { ProjectChange, ProjectRow } from '../store/projects.ts'
+
+export type ProjectCases = ReturnType<typeof createProjectCases>
+
+export interface NewProjectInput {
+  readonly name?: string | undefined
+  readonly displayName?: string | undefined
+  readonly startCommand?: string | undefined
+  readonly port?: number | null | undefined
+  readonly envVars?: Readonly<Record<string, string>> | undefined
+}
+
+/** What runs now, for people and programs. */
+export interface InstanceView {
+  readonly name: string
+  readonly type: string
+  readonly pid: number | null
+  readonly port: number | null
+  readonly status: string
+  readonly cpu: number
+  readonly memoryBytes: number
+  readonly restarts: number
+  readonly uptimeMs: number
+  readonly release: number
+}
+
+export interface ProjectView {
+  readonly project: ProjectRow
+  readonly deploying: boolean
+  readonly instances: readonly InstanceView[]
+}
+
+export function createProjectCases(ctx: Context) {
+  const { store, paths } = ctx
+  return {
+    /** Refuses with `invalid` (name), `conflict` (taken). Nothing runs yet. */
+    async create(input: NewProjectInput): Promise<ProjectRow> {
+      const { name, displayName } = chooseName(input)
+      requireFree(ctx, name)
+      await mkdir(paths.releases(name), { recursive: true, mode: 0o700 })
+      await mkdir(paths.data(name), { recursive: true, mode: 0o700 })
+      // somebody else may have been faster
+      requireFree(ctx, name)
+      const project = store.projects.create({
+        name,
+        displayName,
+        path: paths.project(name),
+        startCommand: input.startCommand ?? '',
+        port: input.port ?? null,
+        envVars: input.envVars ?? {},
+      })
+      await ctx.routes.apply()
+      return project
+    },
+
+    /** By name or number. Refuses with `not_found`. */
+    get(id: string | number): ProjectRow {
+      const project = store.projects.find(id)
+      if (project) return project
+      throw new Refusal('not_found', `there is no project ${String(id).slice(0, 60)}`)
+    },
+
+    find: (id: string | number): ProjectRow | null => store.projects.find(id),
+
+    /** Is this host name ours: the panel's, or a project's? */
+    answersAt(host: string): boolean {
+      const { baseDomain } = ctx.addresses
+      if (host === baseDomain) return true
+      const name = host.endsWith(`.${baseDomain}`) ? host.slice(0, -baseDomain.length - 1) : ''
+      return projectNamePattern.test(name) && store.projects.find(name) !== null
+    },
+
+    /** All projects with what runs, by name. */
+    async list(): Promise<ProjectView[]> {
+      const [running, stats] = await observe(ctx)
+      return store.projects.list().map((project) => view(ctx, project, running, stats))
+    },
+
+    async show(project: ProjectRow): Promise<ProjectView> {
+      const [running, stats] = await observe(ctx, project.name)
+      return view(ctx, this.get(project.id), running, stats)
+    },
+
+    /** Settings take effect with the next deployment or restart. */
+    change(project: ProjectRow, change: ProjectChange): ProjectRow {
+      store.projects.update(project.id, change)
+      return this.get(project.id)
+    },
+
+    /** The newest lines of the apps, oldest first. */
+    appLog: (project: ProjectRow, query: LogQuery): Promise<AppLogLine[]> =>
+      readAppLog(paths.projectLogs(project.name), query),
+
+    /** Everything of it ends and is removed: processes, releases, data, repository, logs, history. */
+    async remove(project: ProjectRow): Promise<void> {
+      const why = new Refusal('cancelled', 'the project is being deleted', {
+        hint: 'push again to make a new one of that name',
+      })
+      ctx.turns.dismiss(project.id, why)
+      for (const deployment of store.deployments.unfinished()) {
+        if (deployment.projectId === project.id) ctx.attempts.get(deployment.id)?.abort(why)
+      }
+      const end = await ctx.turns.take(project.id)
+      try {
+        const groups = generationsOf(project.name, store.instances.ofProject(project.id))
+        store.transaction(() => {
+          store.settings.set(deleting(project.name), 'yes')
+          store.projects.remove(project.id)
+        })
+        await switchRoutes(ctx)
+        await Promise.all(groups.map((ref) => discard(ctx, project.id, ref)))
+        await finishRemoval(ctx, project.name)
+      } finally {
+        end()
+      }
+    },
+  }
+}
+
+/** Removes what a deleted project left on disk; carried on at the next start when the server died meanwhile. */
+export async function finishRemoval(ctx: Context, name: string): Promise<void> {
+  for (const instance of await ctx.runtime.list(name)) await ctx.runtime.stop(instance, 1_000)
+  await ctx.runtime.forget(name)
+  for (const directory of [ctx.paths.project(name), ctx.paths.projectLogs(name)]) {
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+  await ctx.repositories.remove(name)
+  ctx.store.settings.remove(deleting(name))
+}
+
+const deletingPrefix = 'deleting:'
+const deleting = (name: string) => `${deletingPrefix}${name}`
+
+/** Names of projects whose deletion was interrupted. */
+export function interruptedRemovals(ctx: Context): string[] {
+  return ctx.store.settings.keys(deletingPrefix).map((key) => key.slice(deletingPrefix.length))
+}
+
+function requireFree({ store }: Context, name: string): void {
+  if (!store.projects.find(name) && !store.settings.get(deleting(name))) return
+  throw new Refusal('conflict', `name: there is a project ${name} already`, { hint: 'choose another name' })
+}
+
+/** A valid name is taken as it is; anything else is kept for people and a name is made from it. */
+function chooseName(input: NewProjectInput): { name: string; displayName: string } {
+  const asked = (input.name ?? input.displayName ?? '').trim()
+  const name = projectNamePattern.test(asked) ? asked : deriveName(asked)
+  if (name === null || reservedNames.has(name)) {
+    throw new Refusal('invalid', `name: "${asked.slice(0, 60)}" cannot be used`, {
+      hint: 'use 2 to 40 of a-z, 0-9 and -, beginning with a letter, not ending with -',
+      fields: [
+        { field: 'name', message: name === null ? 'no valid name can be made from it' : 'it is reserved' },
+      ],
+    })
+  }
+  return { name, displayName: (input.displayName ?? asked).trim() || name }
+}
+
+async function observe(
+  ctx: Context,
+  project?: string,
+): Promise<[readonly Instance[], readonly InstanceStats[]]> {
+  try {
+    return await Promise.all([ctx.runtime.list(project), ctx.runtime.stats()])
+  } catch (error) {
+    ctx.report.error('the runtime does not answer', error)
+    return [[], []]
+  }
+}
+
+function view(
+  ctx: Context,
+  project: ProjectRow,
+  running: readonly Instance[],
+  stats: readonly InstanceStats[],
+): ProjectView {
+  const rows = ctx.store.instances.ofProject(project.id, 'serving')
+  const deploying = ctx.store.deployments.isBusy(project.id)
+  return {
+    project,
+    deploying,
+    instances: rows.map((row) => instanceView(ctx, row, project.name, running, stats)),
+  }
+}
+
+function instanceView(
+  ctx: Context,
+  row: InstanceRow,
+  project: string,
+  running: readonly Instance[],
+  stats: readonly InstanceStats[],
+): InstanceView {
+  const isIt = (other: Instance | InstanceStats) =>
+    other.project === project &&
+    other.generation === row.generation &&
+    other.type === row.type &&
+    other.index === row.position
+  const instance = running.find(isIt)
+  const use = stats.find(isIt)
+  return {
+    name: `${row.type}.${row.position}`,
+    type: row.type,
+    pid: instance?.pid ?? null,
+    port: row.port,
+    status: instance?.status ?? 'stopped',
+    cpu: use?.cpu ?? 0,
+    memoryBytes: use?.memoryBytes ?? 0,
+    restarts: instance?.restarts ?? 0,
+    uptimeMs: instance?.startedAt ? Math.max(ctx.clock() - instance.startedAt, 0) : 0,
+    release: row.release,
+  }
+}

@@ -1,0 +1,71 @@
+import type { Context } from '../context.ts'
+import type { Deployment } from '../domain/deployment.ts'
+import { Refusal } from '../domain/refusal.ts'
+import type { Release } from '../domain/release.ts'
+import { proveSlug } from '../pipeline/deploy.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import { adoptSource, attempt } from './attempt.ts'
+import type { By } from './deployments.ts'
+
+export type ReleaseCases = ReturnType<typeof createReleaseCases>
+
+export function createReleaseCases(ctx: Context) {
+  return {
+    /** Newest first, pruned ones too. */
+    list: (project: ProjectRow): Release[] => ctx.store.releases.list(project.id),
+
+    /**
+     * Brings an older release back as a new one: its files and, with `restoreEnv`, its config vars.
+     * Without a number: the release before the current one.
+     */
+    async rollback(
+      project: ProjectRow,
+      target: { readonly release?: number | undefined; readonly restoreEnv?: boolean | undefined },
+      by: By,
+    ): Promise<Deployment> {
+      const wanted = findTarget(ctx, project, target.release)
+      let base = wanted
+      const request = {
+        ...by,
+        projectId: project.id,
+        label: `back to v${wanted.number}`,
+        source: sourceOf(wanted),
+        onLive: () => {
+          if (target.restoreEnv) ctx.store.projects.update(project.id, { envVars: base.envVars })
+        },
+      }
+      const proven = await attempt(ctx, request, (work) => {
+        // with the turn, "the one before" may be another one, and pruning may have been faster
+        base = findTarget(ctx, work.project, target.release)
+        const envVars = target.restoreEnv ? base.envVars : work.project.envVars
+        return proveSlug(ctx, adoptSource(ctx, work, sourceOf(base)), base, envVars)
+      })
+      return proven.goLive()
+    },
+  }
+}
+
+function sourceOf(base: Release): Deployment['source'] {
+  return { kind: 'release', revision: `v${base.number}`, message: base.source.message }
+}
+
+function findTarget(ctx: Context, project: ProjectRow, number: number | undefined): Release {
+  const releases = ctx.store.releases.list(project.id)
+  const kept = releases.filter((release) => release.prunedAt === null)
+  const before = (release: Release) => release.number < (project.currentRelease ?? 0)
+  const target = number === undefined ? kept.find(before) : kept.find((release) => release.number === number)
+  if (target) return target
+  const names = kept.map((release) => `v${release.number}`).join(', ') || 'none'
+  if (number !== undefined && releases.some((release) => release.number === number)) {
+    throw new Refusal('conflict', `release: the files of v${number} have been pruned`, {
+      hint: `kept are: ${names}`,
+    })
+  }
+  throw new Refusal(
+    number === undefined ? 'conflict' : 'not_found',
+    number === undefined
+      ? `${project.name} has no release before the current one`
+      : `release: there is no v${number}`,
+    { hint: `kept are: ${names}` },
+  )
+}

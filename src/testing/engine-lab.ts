@@ -1,0 +1,284 @@
+import { randomInt } from 'node:crypto'
+import { appendFile, mkdir, readdir } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import path from 'node:path'
+import { createMemoryRouter } from '../engine/drivers/memory-router.ts'
+import { createMemoryRuntime, type MemoryInstance } from '../engine/drivers/memory-runtime.ts'
+import { instanceName } from '../engine/drivers/pm2/names.ts'
+import { createEngine, type EngineDeps } from '../engine/engine.ts'
+import { createPaths } from '../engine/paths.ts'
+import { currentToolchain } from '../engine/pipeline/dependencies/toolchain.ts'
+import type { InstallJob } from '../engine/pipeline/dependencies.ts'
+import type { GroupRef, GroupSpec, InstanceSpec, Source } from '../engine/ports.ts'
+import { openDatabase } from '../engine/store/database.ts'
+import type { ProjectRow } from '../engine/store/projects.ts'
+import { createStore } from '../engine/store/store.ts'
+import type { Proven } from '../engine/use-cases/attempt.ts'
+import { type EntryFixture, sourceOf } from './archives.ts'
+import { removeDirectory, temporaryDirectory } from './temporary.ts'
+
+/**
+ * The whole engine on a home of its own: real files and a real database, processes and front door in memory.
+ * Apps are HTTP servers of the test's own process, so a deployment takes some 20 ms.
+ */
+export type Lab = Awaited<ReturnType<typeof createLab>>
+
+export type AppAnswer = (request: IncomingMessage, response: ServerResponse) => void
+
+/** What an app does when it is started. */
+export type AppBehaviour =
+  | { readonly does: 'answer'; readonly with?: AppAnswer }
+  | { readonly does: 'crash'; readonly code: number; readonly says: readonly string[] }
+  | { readonly does: 'stay silent' }
+  | { readonly does: 'listen elsewhere' }
+
+/** What goes wrong, where a test says so. Everything is well by default. */
+export interface Faults {
+  install?: (job: InstallJob) => Promise<void>
+  app?: (group: GroupSpec) => AppBehaviour
+  /** Before a group is started. */
+  start?: (group: GroupSpec) => Promise<void>
+  stop?: (group: GroupRef) => Promise<void>
+  removeRepository?: () => Promise<void>
+}
+
+export const revisionOf = (letter: string) => letter.repeat(40)
+
+export async function createLab(options: { readonly keepReleases?: number } = {}) {
+  const home = await temporaryDirectory('lab')
+  const paths = createPaths(home)
+  const db = openDatabase(paths.database)
+  // no power cut is tested here
+  db.pragma('synchronous = OFF')
+  const store = createStore(db, Date.now)
+  // tests that run side by side shall not want the same ports
+  store.settings.set('generation', String(randomInt(1_000_000)))
+  const faults: Faults = {}
+  const reports: string[] = []
+  const repositories = new Map<string, Map<string, string>>()
+  const commits = new Map<string, Source>()
+  const forgotten: string[] = []
+  const router = createMemoryRouter()
+  const crashed = new Set<string>()
+  const memory = createMemoryRuntime({
+    now: Date.now,
+    launch: async (group, spec) => {
+      const behaviour = faults.app?.(group) ?? { does: 'answer' }
+      if (behaviour.does === 'crash') return crash(group, spec, behaviour)
+      return launchApp(group, spec, behaviour)
+    },
+  })
+  const crash = async (
+    group: GroupSpec,
+    spec: InstanceSpec,
+    { code, says }: AppBehaviour & { does: 'crash' },
+  ): Promise<MemoryInstance> => {
+    const key = `${group.project} ${group.generation}`
+    if (crashed.has(key)) return {}
+    crashed.add(key)
+    await writeAppLog(group, spec.index, says)
+    setImmediate(() => void memory.crash(group, spec.index, { code }))
+    return {}
+  }
+  await memory.connect()
+
+  const deps: EngineDeps = {
+    store,
+    router,
+    paths,
+    runtime: {
+      ...memory,
+      start: async (group) => {
+        await faults.start?.(group)
+        return memory.start(group)
+      },
+      stop: async (group, graceMs) => {
+        await faults.stop?.(group)
+        return memory.stop(group, graceMs)
+      },
+      forget: async (project) => void forgotten.push(project),
+    },
+    dependencies: dependenciesThat(async (job) => faults.install?.(job), home),
+    repositories: {
+      remove: async (name) => {
+        await faults.removeRepository?.()
+        repositories.delete(name)
+      },
+      resolve: async (name, ref) => repositories.get(name)?.get(ref) ?? (commits.has(ref) ? ref : null),
+      tidy: async () => {},
+      branchTip: async (name, branch) => repositories.get(name)?.get(branch) ?? null,
+      source: async (_name, sha) => commits.get(sha) ?? Promise.reject(new Error(`no commit ${sha}`)),
+    },
+    addresses: {
+      baseDomain: 'localhost',
+      panel: () => 'http://127.0.0.1:3000',
+      app: (project) => `http://${project}.localhost:3000`,
+      git: (project) => `http://127.0.0.1:3000/git/${project}.git`,
+    },
+    limits: {
+      uploadBytes: 1_000_000,
+      packBytes: 1_000_000,
+      treeBytes: 1_000_000,
+      treeEntries: 1_000,
+      buildTimeoutMs: 10_000,
+      buildOutputBytes: 1_000_000,
+      drainMs: 200,
+    },
+    keepReleases: options.keepReleases ?? 5,
+    environment: { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8' },
+    clock: Date.now,
+    report: {
+      info: (message) => void reports.push(message),
+      error: (message, error) => void reports.push(`${message}: ${String(error)}`),
+    },
+  }
+  let engine = createEngine(deps)
+
+  return {
+    home,
+    paths,
+    db,
+    store,
+    memory,
+    router,
+    deps,
+    faults,
+    reports,
+    forgotten,
+    /** Branches of a project's repository: name → commit. */
+    branches(project: string): Map<string, string> {
+      const branches = repositories.get(project) ?? new Map<string, string>()
+      repositories.set(project, branches)
+      return branches
+    },
+    /** A commit that the repositories know. */
+    commit(sha: string, files?: readonly EntryFixture[]): Source {
+      const source = { ...sourceOf(files ?? appFiles(sha)), revision: sha, label: sha.slice(0, 7) }
+      commits.set(sha, source)
+      return source
+    },
+    get engine() {
+      return engine
+    },
+    /** The server dies and another one starts on the same home; processes and front door have lived on. */
+    restart() {
+      engine = createEngine(deps)
+      return engine
+    },
+    project: (name = 'shop') => engine.projects.create({ name }),
+    /** Everything up to git moving the ref, as the hooks do it. */
+    async prove(project: ProjectRow, source: Source, request: ProveRequest = {}): Promise<Proven> {
+      return engine.deployments.provePush({
+        project,
+        source,
+        by: 'ada',
+        check: async () => {},
+        onLive: () => {},
+        ...request,
+      })
+    },
+    async deploy(project: ProjectRow, source: Source, request: ProveRequest = {}) {
+      return (await this.prove(project, source, request)).goLive()
+    },
+    /** What its route answers now: `200 v1`, or why not. */
+    async visit(host: string): Promise<string> {
+      const route = router.route(host)
+      const endpoint = route?.endpoints[0]
+      if (!endpoint) return `nothing (${route?.state ?? 'no route'})`
+      const answer = await fetch(`http://${endpoint.host}:${endpoint.port}/visit`, {
+        headers: { connection: 'close' },
+      })
+      return `${answer.status} ${await answer.text()}`
+    },
+    releasesOnDisk: (project: string) => readdir(paths.releases(project)).then((names) => names.sort()),
+    /** Only closing waits for the work in the background, so another engine takes over. */
+    async settled() {
+      await engine.close()
+      engine = createEngine(deps)
+    },
+    async close() {
+      await engine.close()
+      await memory.shutdown()
+      db.close()
+      await removeDirectory(home)
+    },
+  }
+}
+
+export interface ProveRequest {
+  readonly signal?: AbortSignal
+  readonly output?: (line: string) => void
+  readonly check?: () => Promise<void>
+  readonly onLive?: () => void
+}
+
+/** An app that starts with `node server.js`; it is never run, `launchApp` answers for it. */
+export function appFiles(version: string, scripts: Readonly<Record<string, string>> = {}): EntryFixture[] {
+  return [
+    { path: 'package.json', data: JSON.stringify({ scripts: { start: 'node server.js', ...scripts } }) },
+    { path: 'server.js', data: `// ${version}\n` },
+  ]
+}
+
+/** An app of the test's own process, on the port it was given unless it is to misbehave. */
+async function launchApp(
+  group: GroupSpec,
+  spec: InstanceSpec,
+  behaviour: AppBehaviour,
+): Promise<MemoryInstance> {
+  if (behaviour.does === 'stay silent') return {}
+  const answer = behaviour.does === 'answer' ? behaviour.with : undefined
+  const server = createServer(answer ?? ((_request, response) => response.end(`v${group.release}`)))
+  const port = behaviour.does === 'listen elsewhere' ? 0 : (spec.port ?? 0)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return {
+    pid: process.pid,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+/** What the runtime would have recorded. */
+export async function writeAppLog(group: GroupSpec, index: number, says: readonly string[]): Promise<void> {
+  const records = says.map((line) => ({
+    message: `${line}\n`,
+    timestamp: new Date().toISOString(),
+    type: 'err',
+    app_name: instanceName({ ...group, index }),
+  }))
+  await mkdir(group.logDirectory, { recursive: true })
+  const file = path.join(group.logDirectory, `${group.type}.${index}.log`)
+  await appendFile(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+}
+
+/** Installs nothing; builds with the real tools. */
+function dependenciesThat(
+  install: (job: InstallJob) => Promise<void>,
+  home: string,
+): EngineDeps['dependencies'] {
+  return {
+    tools: {
+      toolchain: currentToolchain(),
+      confinement: { kind: 'none', prefix: [], keptOwner: null },
+      environment: { PATH: process.env.PATH ?? '' },
+      buildHome: home,
+      npmCache: path.join(home, 'npm'),
+      npmConfig: {},
+      limits: { timeoutMs: 10_000, maxOutputBytes: 1_000_000 },
+    },
+    install: async (job) => {
+      await install(job)
+      return { note: 'no dependencies', shared: false }
+    },
+    isShared: async () => false,
+    makePrivate: async () => {},
+    prune: async () => 0,
+    cleanLeftovers: async () => 0,
+  }
+}
