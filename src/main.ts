@@ -1,0 +1,238 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
+import { getRequestListener } from '@hono/node-server'
+import { createAddresses } from './addresses.ts'
+import type { Config } from './config.ts'
+import { probeConfinement } from './engine/confine.ts'
+import type { Addresses, Report } from './engine/context.ts'
+import { clientAddress } from './engine/domain/address.ts'
+import { createPm2Runtime } from './engine/drivers/pm2/runtime.ts'
+import { createRouterClient } from './engine/drivers/router.ts'
+import { createEngine } from './engine/engine.ts'
+import { createPasswords } from './engine/passwords.ts'
+import { createPaths, type Paths } from './engine/paths.ts'
+import { currentToolchain } from './engine/pipeline/dependencies/toolchain.ts'
+import { createDependencies } from './engine/pipeline/dependencies.ts'
+import { checkDatabase, openDatabase } from './engine/store/database.ts'
+import { createStore } from './engine/store/store.ts'
+import { createAccountCases } from './engine/use-cases/accounts.ts'
+import { createFrontDoor } from './front-door.ts'
+import { sweepQuarantines } from './git/quarantine.ts'
+import { createAccess, createReceiver } from './git/receive.ts'
+import { createRepositories } from './git/repository.ts'
+import { createGitServer } from './git/server.ts'
+import { gitSource } from './git/source.ts'
+import { checkHealth } from './health.ts'
+import { hooksDirectory, version } from './installation.ts'
+import { readOrMakeKey } from './keys.ts'
+import { closeServer, holdRequests, listenOnSocket } from './listener.ts'
+import { createWeb } from './web/server.ts'
+
+/** A running server. */
+export interface Running {
+  /** Where the front door answers on this machine. */
+  readonly url: string
+  readonly addresses: Addresses
+  /** The one-time set-up code, or null when there is a user already. */
+  readonly setupCode: string | null
+  /** Ends the server and leaves every project running. */
+  stop(): Promise<void>
+}
+
+const callTimeoutMs = 15_000
+/** SIGTERM to the end is promised to take 30 s at most. */
+const longestGoodbyeMs = 20_000
+
+/** The composition root: config → drivers → engine → doors. Resolves when everything answers. */
+export async function startServer(config: Config, report: Report): Promise<Running> {
+  const paths = await makeHome(config.home)
+  const clock = () => Date.now()
+  const listener = await listenOnSocket(paths.serverSocket)
+  // the front door outlives the server and sends requests at once: they wait until the world is in order
+  const openDoors = holdRequests(listener)
+  const db = openDatabase(paths.database)
+  const store = createStore(db, clock)
+  const passwords = createPasswords()
+  const accounts = createAccountCases({ store, passwords, clock })
+  if (config.adminPassword !== null) await accounts.ensureAdmin(config.adminPassword)
+
+  const confinement = await probeConfinement({ directory: config.home, path: config.environment.PATH ?? '' })
+  if (confinement.kind === 'none') {
+    report.info('setpriv (util-linux) is missing: every release gets its own copy of node_modules')
+  }
+  const runtime = createPm2Runtime({
+    pm2Home: paths.pm2Home,
+    runDirectory: paths.run,
+    projectsDirectory: paths.projects,
+    daemonEnvironment: { ...config.environment, HOME: config.home },
+    launchPrefix: confinement.prefix,
+    callTimeoutMs,
+    log: report.info,
+  })
+  const router = createRouterClient({ controlSocket: paths.routerSocket })
+  const frontDoor = createFrontDoor({ config, paths, store, runtime, router, report })
+  const addresses = createAddresses(config, frontDoor.port)
+  const environment = { ...config.environment, HOME: paths.cache }
+  const repositories = createRepositories({ root: paths.repositories, hooksDirectory, environment })
+
+  const engine = createEngine({
+    store,
+    runtime,
+    router,
+    paths,
+    addresses,
+    clock,
+    report,
+    limits: config.limits,
+    keepReleases: config.keepReleases,
+    environment: config.environment,
+    dependencies: createDependencies({
+      cache: paths.cache,
+      now: clock,
+      tools: {
+        toolchain: currentToolchain(),
+        confinement,
+        environment: config.environment,
+        npmConfig: config.npmEnvironment,
+        limits: { timeoutMs: config.limits.buildTimeoutMs, maxOutputBytes: config.limits.buildOutputBytes },
+      },
+    }),
+    repositories: {
+      remove: repositories.remove,
+      resolve: repositories.resolve,
+      branchTip: repositories.branchTip,
+      tidy: repositories.tidy,
+      async source(name, sha) {
+        const message = await repositories.commitMessage(name, sha)
+        return gitSource({ directory: repositories.path(name), sha, message, environment })
+      },
+    },
+  })
+
+  const web = createWeb({
+    engine,
+    accounts,
+    addresses,
+    limits: config.limits,
+    uploads: paths.uploads,
+    jwtKey: await readOrMakeKey(paths.keys, 'session.key'),
+    version,
+    report,
+    health: () => checkHealth({ database: () => checkDatabase(db), runtime, router, directory: config.home }),
+  })
+  const git = createGitServer({
+    access: createAccess({ engine, repositories, authenticate: accounts.basic }),
+    receiver: createReceiver({ engine, repositories, environment }),
+    clientAddress: (req) => clientAddress(req.headers['x-forwarded-for']),
+    gitEnvironment: environment,
+    hooksDirectory,
+    limits: { maxPackBytes: config.limits.packBytes, idleTimeoutMs: 5 * 60_000 },
+    log: (message, { error, ...facts }) => {
+      const line = `${message} ${JSON.stringify(facts)}`
+      if (error === undefined) report.info(line)
+      else report.error(line, error)
+    },
+  })
+  const answer = getRequestListener(web.fetch)
+
+  await runtime.connect()
+  // a router that a dead PM2 left would answer in place of the one that is started now
+  await runtime.endOrphans()
+  await frontDoor.open()
+  const mending = keepMended({ runtime, frontDoor, engine, report })
+  await sweepQuarantines(paths.repositories)
+  await engine.reconcile()
+  openDoors((req, res) => {
+    if (req.url?.startsWith('/git/')) git.handle(req, res)
+    else void answer(req, res)
+  })
+  const url = frontDoor.localUrl()
+  await announce(paths, url, clock())
+
+  return {
+    url,
+    addresses,
+    setupCode: accounts.createSetupCode(),
+    async stop() {
+      mending.stop()
+      await Promise.race([engine.close(), pause(longestGoodbyeMs)])
+      await closeServer(listener)
+      await runtime.close()
+      await passwords.close()
+      db.close()
+      await rm(paths.serverFile, { force: true })
+    },
+  }
+}
+
+async function makeHome(home: string): Promise<Paths> {
+  const paths = createPaths(home)
+  for (const directory of [
+    home,
+    paths.run,
+    paths.keys,
+    paths.projects,
+    paths.logs,
+    paths.cache,
+    paths.repositories,
+  ]) {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+  }
+  return paths
+}
+
+/** `run/server.json` appears whole, and only when everything answers. */
+async function announce(paths: Paths, url: string, now: number): Promise<void> {
+  const facts = { pid: process.pid, url, version, startedAt: new Date(now).toISOString() }
+  await writeFile(`${paths.serverFile}.new`, `${JSON.stringify(facts)}\n`, { mode: 0o600 })
+  await rename(`${paths.serverFile}.new`, paths.serverFile)
+}
+
+/** When PM2 is lost, everything that should run is started again, the front door first. */
+function keepMended(deps: {
+  runtime: ReturnType<typeof createPm2Runtime>
+  frontDoor: ReturnType<typeof createFrontDoor>
+  engine: ReturnType<typeof createEngine>
+  report: Report
+}) {
+  const { runtime, frontDoor, engine, report } = deps
+  let stopped = false
+  let mending = false
+  let lostAgain = false
+  const mend = async () => {
+    for (let attempt = 1; !stopped; attempt++) {
+      try {
+        await runtime.connect()
+        await runtime.endOrphans()
+        await frontDoor.open()
+        await engine.mend()
+        await engine.applyRoutes()
+        return
+      } catch (error) {
+        report.error(`mending after the loss of PM2, attempt ${attempt}`, error)
+        await pause(Math.min(attempt * 500, 5_000))
+      }
+    }
+  }
+  const begin = async () => {
+    mending = true
+    do {
+      lostAgain = false
+      await mend()
+    } while (lostAgain && !stopped)
+    mending = false
+  }
+  const unsubscribe = runtime.onLost(() => {
+    if (stopped) return
+    lostAgain = true
+    if (mending) return
+    report.info('PM2 is gone: starting everything again')
+    void begin()
+  })
+  return {
+    stop() {
+      stopped = true
+      unsubscribe()
+    },
+  }
+}

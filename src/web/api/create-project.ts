@@ -1,0 +1,56 @@
+import type { Context } from 'hono'
+import type { z } from 'zod'
+import { Refusal } from '../../engine/domain/refusal.ts'
+import { parse, parseJson, readJson } from '../input.ts'
+import { presentProject } from '../present.ts'
+import type { Env, Services } from '../services.ts'
+import { type Form, openForm } from '../upload.ts'
+import { type Deploy, deployAndAnswer } from './deploy-answer.ts'
+import { createProject } from './schemas.ts'
+
+type NewProject = z.infer<typeof createProject>
+
+/** A project from a form, with its first archive, or an empty one from a form or JSON. */
+export async function createFromForm(services: Services, c: Context<Env>): Promise<Response> {
+  if (!/^multipart\/form-data/i.test(c.req.header('content-type') ?? '')) {
+    return createEmpty(services, await readJson(c, createProject))
+  }
+  const options = { directory: services.uploads, limitBytes: services.limits.uploadBytes }
+  const form = await openForm(c.env.incoming, options)
+  const { file, dispose } = form
+  try {
+    const input = parse(createProject, fieldsOf(form))
+    if (!file) return await createEmpty(services, input)
+    const project = await services.engine.projects.create(input)
+    const deploy: Deploy = (by) =>
+      services.engine.deployments.deployUpload(project, file.path, file.filename, by)
+    return await deployAndAnswer(services, c, project, 201, deploy, dispose)
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+async function createEmpty(services: Services, input: NewProject): Promise<Response> {
+  const { engine, addresses } = services
+  const project = await engine.projects.create(input)
+  return Response.json(
+    { project: presentProject(await engine.projects.show(project), addresses) },
+    { status: 201 },
+  )
+}
+
+/** A form knows only text: an empty field is one that was left out, and `envVars` is JSON. */
+function fieldsOf(form: Form): Record<string, unknown> {
+  const filled = Object.entries(form.fields).filter(([, value]) => value !== '')
+  return Object.fromEntries(filled.map(([key, value]) => [key, key === 'envVars' ? jsonField(value) : value]))
+}
+
+function jsonField(value: string): unknown {
+  try {
+    return parseJson(value)
+  } catch {
+    const message = 'it is not a JSON object'
+    throw new Refusal('invalid', `envVars: ${message}`, { fields: [{ field: 'envVars', message }] })
+  }
+}

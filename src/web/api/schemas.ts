@@ -1,0 +1,118 @@
+import { z } from 'zod'
+import { configVarChange, configVars } from '../../engine/domain/environment.ts'
+
+/** What clients may send. Everything that validates is here, and types are inferred from it. */
+
+const port = z.coerce
+  .number()
+  .int()
+  .min(1024, 'a port is 1024 to 65535')
+  .max(65_535, 'a port is 1024 to 65535')
+const startCommand = z
+  .string()
+  .max(1000, 'a start command has at most 1,000 characters')
+  .refine((text) => !/[\0\r\n]/.test(text), 'a start command is one line')
+const displayName = z
+  .string()
+  .trim()
+  .min(1, 'it is empty')
+  .max(100, 'it has more than 100 characters')
+  .refine((text) => !/\p{Cc}/u.test(text), 'it has control characters')
+
+const healthPath = z
+  .string()
+  .max(500)
+  .regex(/^\/(?!\/)[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*$/, 'a health path begins with one / and has no spaces')
+
+const branch = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^(?!-)(?!.*(\.\.|\/\/|@\{|\.lock$|[/.]$))[A-Za-z0-9._/-]+$/, 'it is not the name of a branch')
+
+export const createProject = z.strictObject({
+  name: z.string().trim().min(1, 'it is empty').max(100, 'it has more than 100 characters'),
+  displayName: displayName.optional(),
+  startCommand: startCommand.optional(),
+  port: port.nullable().optional(),
+  envVars: configVars.optional(),
+})
+
+export const changeProject = z
+  .strictObject({
+    displayName,
+    startCommand,
+    port: port.nullable(),
+    deployBranch: branch,
+    healthPath: healthPath.nullable(),
+    bootTimeoutMs: z.number().int().min(1_000).max(600_000),
+    keepReleases: z.number().int().min(1).max(1000).nullable(),
+    privateModules: z.boolean(),
+    memoryLimitMb: z.number().int().min(32).max(1_048_576).nullable(),
+  })
+  .partial()
+
+export const login = z.strictObject({
+  username: z.string().min(1).max(200),
+  password: z.string().min(1).max(1000),
+})
+
+export const setUp = z.strictObject({
+  code: z.string().min(1).max(50),
+  username: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,38}$/i, 'use letters, digits, ., _ and -')
+    .default('admin'),
+  password: z.string().max(1000),
+})
+
+export const changePassword = z.strictObject({
+  currentPassword: z.string().max(1000),
+  newPassword: z.string().max(1000),
+})
+
+export const createToken = z.strictObject({
+  name: displayName,
+  scope: z.enum(['push', 'read', 'admin']),
+  project: z.union([z.string(), z.number()]).nullable().optional(),
+  expiresInDays: z.number().int().min(1).max(3650).nullable().optional(),
+})
+
+/** A branch, tag or commit; what git makes of it is decided by the repository. */
+export const deployRef = z.strictObject({ ref: z.string().min(1).max(250).optional() })
+
+export const rollback = z.strictObject({
+  release: z.number().int().positive().optional(),
+  restoreEnv: z.boolean().optional(),
+})
+
+/** Either `{envVars:{…}}` or the variables themselves. */
+export const putEnv = z.preprocess(unwrapVars, configVars)
+export const patchEnv = z.preprocess(unwrapVars, configVarChange)
+
+function unwrapVars(body: unknown): unknown {
+  const { envVars, ...others } = (body ?? {}) as Record<string, unknown>
+  return typeof envVars === 'object' && envVars !== null && Object.keys(others).length === 0 ? envVars : body
+}
+
+export const applyQuery = z.object({ apply: z.enum(['true', 'false', '1', '0']).optional() })
+
+export const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  before: z.coerce.number().int().positive().optional(),
+})
+
+export const followQuery = z.object({ follow: z.enum(['0', '1']).optional() })
+
+export const logsQuery = z.object({
+  lines: z.coerce.number().int().min(1).max(10_000).default(100),
+  type: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,40}$/)
+    .optional(),
+  stream: z.enum(['out', 'err']).optional(),
+  since: z.iso.datetime({ offset: true }).optional(),
+  q: z.string().max(500).optional(),
+})
+
+export const deploymentNumber = z.coerce.number().int().positive()

@@ -1,0 +1,37 @@
+/** Every address the server answers, in one table. `:id` is a project's number or name. */
+export const paths = {
+  home: '/',
+  setup: '/setup',
+  health: '/health',
+  /** Caddy asks here whether a name may have a certificate. */
+  tlsAsk: '/tls/ask',
+  panel: {
+    project: '/projects/:id',
+    logs: '/projects/:id/logs',
+    deployment: '/projects/:id/deploys/:number',
+  },
+  api: {
+    setup: '/api/setup',
+    login: '/api/auth/login',
+    verify: '/api/auth/verify',
+    logout: '/api/auth/logout',
+    changePassword: '/api/auth/change-password',
+    tokens: '/api/auth/tokens',
+    token: '/api/auth/tokens/:token',
+    createProject: '/api/project/create',
+    listProjects: '/api/project/list',
+    project: '/api/project/:id',
+    start: '/api/project/:id/start',
+    stop: '/api/project/:id/stop',
+    restart: '/api/project/:id/restart',
+    deploy: '/api/project/:id/deploy',
+    deployments: '/api/project/:id/deployments',
+    deployment: '/api/project/:id/deployments/:number',
+    deploymentLog: '/api/project/:id/deployments/:number/log',
+    cancelDeployment: '/api/project/:id/deployments/:number/cancel',
+    releases: '/api/project/:id/releases',
+    rollback: '/api/project/:id/rollback',
+    env: '/api/project/:id/env',
+    logs: '/api/project/:id/logs',
+  },
+} as const

@@ -1,0 +1,49 @@
+import type { Addresses } from '../engine/context.ts'
+import type { Deployment } from '../engine/domain/deployment.ts'
+import type { Release } from '../engine/domain/release.ts'
+import type { TokenRow } from '../engine/store/accounts.ts'
+import type { ProjectView } from '../engine/use-cases/projects.ts'
+
+/** The public shapes of contract and OpenAPI, made from what the engine says. */
+
+export function presentProject({ project, deploying, instances }: ProjectView, addresses: Addresses) {
+  const processes: Record<string, number> = {}
+  for (const { type } of instances) processes[type] = (processes[type] ?? 0) + 1
+  return {
+    id: project.id,
+    name: project.name,
+    displayName: project.displayName,
+    url: addresses.app(project.name),
+    gitUrl: addresses.git(project.name),
+    status: project.status,
+    deploying,
+    startCommand: project.startCommand,
+    port: instances.find((instance) => instance.type === 'web')?.port ?? project.port,
+    deployBranch: project.deployBranch ?? 'main',
+    healthPath: project.healthPath,
+    bootTimeoutMs: project.bootTimeoutMs,
+    keepReleases: project.keepReleases,
+    privateModules: project.privateModules,
+    memoryLimitMb: project.memoryLimitMb,
+    release: project.currentRelease,
+    processes,
+    instances,
+    domains: [] as string[],
+    createdAt: project.createdAt,
+    updatedAt: project.updatedAt,
+  }
+}
+
+export function presentDeployment(deployment: Deployment) {
+  const { number, status, source, release, startedAt, finishedAt, steps, error, by } = deployment
+  return { number, status, source, release, startedAt, finishedAt, steps, error, by }
+}
+
+export function presentRelease(release: Release, current: number | null) {
+  const { number, deployment, source, createdAt, prunedAt } = release
+  return { number, deployment, source, current: number === current, available: prunedAt === null, createdAt }
+}
+
+export function presentToken({ id, name, scope, projectId, createdAt, expiresAt, lastUsedAt }: TokenRow) {
+  return { id, name, scope, project: projectId, createdAt, expiresAt, lastUsedAt }
+}

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto'
+import { Hono } from 'hono'
+import { secureHeaders } from 'hono/secure-headers'
+import { authApi } from './api/auth.ts'
+import { deploymentsApi } from './api/deployments.ts'
+import { projectsApi } from './api/projects.ts'
+import { createErrorHandler, notFound } from './errors.ts'
+import { plainPages } from './panel/plain.ts'
+import { paths } from './paths.ts'
+import type { Env, Services } from './services.ts'
+import { addressOf } from './session.ts'
+
+/** The HTTP door for people and programs: middleware and mounts. */
+export function createWeb(services: Services): Hono<Env> {
+  const web = new Hono<Env>()
+
+  web.use(async (c, next) => {
+    c.set('requestId', c.req.header('x-request-id') ?? randomUUID())
+    await next()
+  })
+  web.use(securityHeaders())
+
+  web.get(paths.health, async (c) => {
+    const checks = await services.health()
+    const well = Object.values(checks).every(Boolean)
+    const words = Object.fromEntries(Object.entries(checks).map(([name, ok]) => [name, ok ? 'ok' : 'failed']))
+    return c.json(
+      { status: well ? 'ok' : 'degraded', version: services.version, checks: words },
+      well ? 200 : 503,
+    )
+  })
+
+  web.get(paths.tlsAsk, (c) => {
+    const domain = c.req.query('domain')?.toLowerCase() ?? ''
+    const known = isLoopback(addressOf(c)) && services.engine.projects.answersAt(domain)
+    return c.text(known ? 'yes\n' : 'no\n', known ? 200 : 404)
+  })
+
+  web.route('/', authApi(services))
+  web.route('/', projectsApi(services))
+  web.route('/', deploymentsApi(services))
+  web.route('/', plainPages(services))
+
+  web.notFound(notFound)
+  web.onError(createErrorHandler(services))
+  return web
+}
+
+function isLoopback(address: string): boolean {
+  return address === 'local' || address === '::1' || /^(::ffff:)?127\./.test(address)
+}
+
+function securityHeaders() {
+  const self = ["'self'"]
+  const none = ["'none'"]
+  return secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: none,
+      scriptSrc: self,
+      styleSrc: self,
+      imgSrc: self,
+      connectSrc: self,
+      formAction: self,
+      baseUri: none,
+      frameAncestors: none,
+    },
+    referrerPolicy: 'no-referrer',
+    xFrameOptions: 'DENY',
+    strictTransportSecurity: false,
+  })
+}

@@ -1,0 +1,28 @@
+import type { HttpBindings } from '@hono/node-server'
+import type { Limits } from '../config.ts'
+import type { Addresses, Report } from '../engine/context.ts'
+import type { Actor } from '../engine/domain/access.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { AccountCases } from '../engine/use-cases/accounts.ts'
+
+/** What the web's handlers work with. */
+export interface Services {
+  readonly engine: Engine
+  readonly accounts: AccountCases
+  readonly addresses: Addresses
+  readonly limits: Limits
+  /** Where uploads wait until they are unpacked. */
+  readonly uploads: string
+  /** Signs sessions. */
+  readonly jwtKey: string
+  readonly version: string
+  readonly report: Report
+  /** Each part's state for `/health`. */
+  readonly health: () => Promise<Readonly<Record<string, boolean>>>
+}
+
+/** Hono's types for our handlers. */
+export interface Env {
+  Bindings: HttpBindings
+  Variables: { actor: Actor; requestId: string }
+}
