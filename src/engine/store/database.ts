@@ -22,17 +22,22 @@ export function migrate(db: Db): void {
   const directory = new URL('./migrations/', import.meta.url)
   const files = readdirSync(directory).filter((name) => /^\d{3}-.+\.sql$/.test(name))
   const done = db.pragma('user_version', { simple: true }) as number
-  if (done > files.length) {
-    throw new Error(`the database is of a newer NodePilot (schema ${done}, this one knows ${files.length})`)
+  const newest = Math.max(...files.map(versionOf))
+  if (done > newest) {
+    throw new Error(`the database is of a newer NodePilot (schema ${done}, this one knows ${newest})`)
   }
   for (const name of files.sort()) {
-    const version = Number(name.slice(0, 3))
+    const version = versionOf(name)
     if (version <= done) continue
     db.transaction(() => {
       db.exec(readFileSync(new URL(name, directory), 'utf8'))
       db.pragma(`user_version = ${version}`)
     }).immediate()
   }
+}
+
+function versionOf(file: string): number {
+  return Number(file.slice(0, 3))
 }
 
 /** Does the database still answer? For `/health`. */
