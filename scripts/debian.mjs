@@ -6,6 +6,7 @@ import { isOnPath } from './install.mjs'
 const needed = [
   { program: 'git', package: 'git', tests: 'every test that pushes' },
   { program: 'caddy', package: 'caddy', tests: 'src/e2e/caddy.test.ts' },
+  { program: 'chromium', package: 'chromium', tests: 'src/e2e/browser' },
   { program: 'unshare', package: 'util-linux', tests: 'builds in a process namespace of their own' },
 ]
 
