@@ -78,6 +78,6 @@ test('a violated policy is a complaint', async () => {
 })
 
 test('errors in the console, uncaught errors and bad answers are complaints', async () => {
-  assert.match((await look('/console')).complaints.join('\n'), /console: it hurts[^]*uncaught: it ends/)
+  assert.match((await look('/console')).complaints.join('\n'), /console: it hurts[\s\S]*uncaught: it ends/)
   assert.match((await look('/nowhere')).complaints.join('\n'), /GET .*\/nowhere: 404/)
 })
