@@ -35,6 +35,7 @@ const titles: Readonly<Record<number, string>> = {
   401: 'Sign-in required',
   403: 'Not allowed',
   404: 'Not found',
+  405: 'Method not allowed',
   409: 'Conflict',
   413: 'Too large',
   415: 'Unsupported media type',
@@ -93,6 +94,14 @@ async function deploymentProblem(services: Services, error: DeploymentFailed): P
   return problem(error.refusal, status === 500 || status === 507 || status === 413 ? status : 422, {
     deployment,
   })
+}
+
+/** For an address that exists, asked by a method that it does not know (RFC 9110, 15.5.6). */
+export function methodNotAllowed(allowed: readonly string[]): Response {
+  const names = allowed.join(', ')
+  const answer = problem(new Refusal('malformed', `this address answers ${names}`), 405)
+  answer.headers.set('allow', names)
+  return answer
 }
 
 /** For addresses that do not exist. */

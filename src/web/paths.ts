@@ -11,6 +11,7 @@ export const paths = {
     deployment: '/projects/:id/deploys/:number',
   },
   api: {
+    document: '/api/openapi.json',
     setup: '/api/setup',
     login: '/api/auth/login',
     verify: '/api/auth/verify',

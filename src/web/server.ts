@@ -2,8 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { authApi } from './api/auth.ts'
+import { configVarsApi } from './api/config-vars.ts'
 import { deploymentsApi } from './api/deployments.ts'
+import { documentEndpoint } from './api/document.ts'
+import { logsApi } from './api/logs.ts'
+import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
+import { releasesApi } from './api/releases.ts'
+import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
 import { plainPages } from './panel/plain.ts'
 import { paths } from './paths.ts'
@@ -36,14 +42,20 @@ export function createWeb(services: Services): Hono<Env> {
     return c.text(known ? 'yes\n' : 'no\n', known ? 200 : 404)
   })
 
-  web.route('/', authApi(services))
-  web.route('/', projectsApi(services))
-  web.route('/', deploymentsApi(services))
+  const endpoints = apiEndpoints(services)
+  mount(web, services, endpoints)
   web.route('/', plainPages(services))
 
   web.notFound(notFound)
   web.onError(createErrorHandler(services))
   return web
+}
+
+/** Every call of the API, chapter by chapter. */
+export function apiEndpoints(services: Services): readonly Endpoint[] {
+  const chapters = [authApi, projectsApi, deploymentsApi, releasesApi, processesApi, configVarsApi, logsApi]
+  const endpoints = chapters.flatMap((chapter) => chapter(services))
+  return [...endpoints, documentEndpoint(endpoints, services.version)]
 }
 
 function isLoopback(address: string): boolean {

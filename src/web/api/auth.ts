@@ -1,78 +1,140 @@
-import { Hono } from 'hono'
-import { authorize } from '../../engine/domain/access.ts'
-import { parse, readJson } from '../input.ts'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { parse } from '../input.ts'
 import { paths } from '../paths.ts'
 import { presentToken } from '../present.ts'
-import type { Env, Services } from '../services.ts'
-import { addressOf, requireActor, signSession } from '../session.ts'
+import type { Services } from '../services.ts'
+import { addressOf, signSession } from '../session.ts'
 import * as schemas from './schemas.ts'
+import * as shapes from './shapes.ts'
+
+const tag = 'Accounts'
 
 /** Set-up, sign-in, passwords and tokens. */
-export function authApi(services: Services): Hono<Env> {
-  const { accounts, engine } = services
-  const api = new Hono<Env>()
-  const signedIn = requireActor(services)
+export function authApi(services: Services): readonly Endpoint[] {
+  return [...signInApi(services), ...tokensApi(services)]
+}
 
-  api.post(paths.api.setup, async (c) => {
-    const body = await readJson(c, schemas.setUp)
-    const { id, username, role } = await accounts.setUp({
-      ...body,
-      address: addressOf(c),
-    })
-    return c.json({ user: { id, username, role } }, 201)
-  })
+function signInApi({ accounts, jwtKey }: Services): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: paths.api.setup,
+      tag,
+      summary: 'Create the first user with the one-time code',
+      access: 'anyone',
+      body: schemas.setUp,
+      answers: { 201: { description: 'the admin', schema: shapes.userAnswer } },
+      async handler({ c, body }) {
+        const { id, username, role } = await accounts.setUp({ ...body, address: addressOf(c) })
+        return c.json({ user: { id, username, role } }, 201)
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: paths.api.login,
+      tag,
+      summary: 'Sign in and get a session token',
+      access: 'anyone',
+      body: schemas.login,
+      example: { body: { username: 'admin', password: 'correct horse battery' } },
+      answers: {
+        200: {
+          description: 'a session; send its token as a bearer token',
+          schema: z.strictObject({ token: z.string(), expiresAt: shapes.time, user: shapes.user }),
+        },
+      },
+      async handler({ c, body }) {
+        const { user, sessionId, expiresAt } = await accounts.login({ ...body, address: addressOf(c) })
+        const token = await signSession(jwtKey, { userId: user.id, sessionId, expiresAt }, Date.now())
+        const { id, username, role } = user
+        return c.json({ token, expiresAt: expiresAt.toISOString(), user: { id, username, role } })
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: paths.api.verify,
+      tag,
+      summary: 'Who is signed in',
+      access: 'signed-in',
+      answers: { 200: { description: 'the user', schema: shapes.userAnswer } },
+      handler({ c, actor }) {
+        const { userId: id, username, role } = actor
+        return c.json({ user: { id, username, role } })
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: paths.api.logout,
+      tag,
+      summary: 'End this session',
+      access: 'signed-in',
+      answers: { 204: { description: 'it has ended' } },
+      handler({ c, actor }) {
+        if (actor.sessionId) accounts.logout(actor.sessionId)
+        return c.body(null, 204)
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: paths.api.changePassword,
+      tag,
+      summary: 'Change the password; every other session ends',
+      access: 'account.manage',
+      body: schemas.changePassword,
+      answers: { 204: { description: 'it is changed' } },
+      async handler({ c, actor, body }) {
+        await accounts.changePassword(actor, body.currentPassword, body.newPassword, addressOf(c))
+        return c.body(null, 204)
+      },
+    }),
+  ]
+}
 
-  api.post(paths.api.login, async (c) => {
-    const body = await readJson(c, schemas.login)
-    const { user, sessionId, expiresAt } = await accounts.login({
-      ...body,
-      address: addressOf(c),
-    })
-    const token = await signSession(services.jwtKey, { userId: user.id, sessionId, expiresAt }, Date.now())
-    const { id, username, role } = user
-    return c.json({ token, expiresAt: expiresAt.toISOString(), user: { id, username, role } })
-  })
-
-  api.get(paths.api.verify, signedIn, (c) => {
-    const { userId: id, username, role } = c.get('actor')
-    return c.json({ user: { id, username, role } })
-  })
-
-  api.post(paths.api.logout, signedIn, (c) => {
-    const { sessionId } = c.get('actor')
-    if (sessionId) accounts.logout(sessionId)
-    return c.body(null, 204)
-  })
-
-  api.post(paths.api.changePassword, signedIn, async (c) => {
-    const actor = c.get('actor')
-    authorize(actor, 'account.manage', null)
-    const { currentPassword, newPassword } = await readJson(c, schemas.changePassword)
-    await accounts.changePassword(actor, currentPassword, newPassword, addressOf(c))
-    return c.body(null, 204)
-  })
-
-  api.get(paths.api.tokens, signedIn, (c) => {
-    const actor = c.get('actor')
-    authorize(actor, 'account.read', null)
-    return c.json({ tokens: accounts.tokens(actor).map(presentToken) })
-  })
-
-  api.post(paths.api.tokens, signedIn, async (c) => {
-    const actor = c.get('actor')
-    authorize(actor, 'account.manage', null)
-    const { name, scope, project, expiresInDays } = await readJson(c, schemas.createToken)
-    const projectId = project === undefined || project === null ? null : engine.projects.get(project).id
-    const made = accounts.createToken(actor, { name, scope, projectId, expiresInDays: expiresInDays ?? null })
-    return c.json({ ...made, name, scope, project: projectId }, 201)
-  })
-
-  api.delete(paths.api.token, signedIn, (c) => {
-    const actor = c.get('actor')
-    authorize(actor, 'account.manage', null)
-    accounts.removeToken(actor, parse(schemas.deploymentNumber, c.req.param('token')))
-    return c.body(null, 204)
-  })
-
-  return api
+function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: paths.api.tokens,
+      tag,
+      summary: 'Your tokens, without their secrets',
+      access: 'account.read',
+      answers: {
+        200: { description: 'the tokens', schema: z.strictObject({ tokens: z.array(shapes.token) }) },
+      },
+      handler: ({ c, actor }) => c.json({ tokens: accounts.tokens(actor).map(presentToken) }),
+    }),
+    endpoint({
+      method: 'post',
+      path: paths.api.tokens,
+      tag,
+      summary: 'Make a token; its secret is shown in this answer only',
+      access: 'account.manage',
+      body: schemas.createToken,
+      example: { body: { name: 'ci', scope: 'push', project: 'shop', expiresInDays: 90 } },
+      answers: {
+        201: {
+          description: 'the token',
+          schema: shapes.token.omit({ createdAt: true, lastUsedAt: true }).extend({ token: z.string() }),
+        },
+      },
+      handler({ c, actor, body: { name, scope, project, expiresInDays } }) {
+        const projectId = project === undefined || project === null ? null : engine.projects.get(project).id
+        const wanted = { name, scope, projectId, expiresInDays: expiresInDays ?? null }
+        return c.json({ ...accounts.createToken(actor, wanted), name, scope, project: projectId }, 201)
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: paths.api.token,
+      tag,
+      summary: 'Revoke a token',
+      access: 'account.manage',
+      answers: { 204: { description: 'it is worthless from now on' } },
+      handler({ c, actor }) {
+        accounts.removeToken(actor, parse(schemas.deploymentNumber, c.req.param('token')))
+        return c.body(null, 204)
+      },
+    }),
+  ]
 }

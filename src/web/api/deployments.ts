@@ -1,70 +1,114 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import { stream, streamSSE } from 'hono/streaming'
+import { z } from 'zod'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
-import { readJson, readQuery } from '../input.ts'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { readJson } from '../input.ts'
 import { paths } from '../paths.ts'
-import { presentDeployment, presentRelease } from '../present.ts'
+import { presentDeployment } from '../present.ts'
 import type { Env, Services } from '../services.ts'
-import { requireActor } from '../session.ts'
 import { openForm } from '../upload.ts'
 import { type Deploy, deployAndAnswer } from './deploy-answer.ts'
-import { deploymentOf, projectOf } from './project-of.ts'
+import { deploymentOf } from './deployment-of.ts'
 import * as schemas from './schemas.ts'
+import * as shapes from './shapes.ts'
 
-/** Deployments, their logs, releases and the way back. */
-export function deploymentsApi(services: Services): Hono<Env> {
+const tag = 'Deployments'
+
+/** What every call that deploys answers. */
+export const deployAnswers = {
+  200: { description: 'it is live', schema: shapes.deployed },
+  202: {
+    description: 'with `Prefer: respond-async`; `Location` names the deployment',
+    schema: shapes.deployed,
+  },
+  422: { description: 'it failed, and the old version still serves', schema: shapes.failedDeployment },
+} as const
+
+/** Deployments and their logs. */
+export function deploymentsApi(services: Services): readonly Endpoint[] {
   const { engine } = services
-  const api = new Hono<Env>()
-  const signedIn = requireActor(services)
-
-  api.post(paths.api.deploy, signedIn, (c) => {
-    const project = projectOf(services, c, 'project.deploy')
-    return isForm(c) ? deployForm(services, c, project) : deployStored(services, c, project)
-  })
-
-  api.get(paths.api.deployments, signedIn, (c) => {
-    const project = projectOf(services, c, 'project.read')
-    const { limit, before } = readQuery(c, schemas.pageQuery)
-    const page = engine.deployments.list(project, before === undefined ? { limit } : { limit, before })
-    return c.json({ deployments: page.map(presentDeployment) })
-  })
-
-  api.get(paths.api.deployment, signedIn, (c) => {
-    const project = projectOf(services, c, 'project.read')
-    return c.json({ deployment: presentDeployment(deploymentOf(services, c, project)) })
-  })
-
-  api.get(paths.api.deploymentLog, signedIn, (c) => {
-    const project = projectOf(services, c, 'project.read')
-    const { number } = deploymentOf(services, c, project)
-    const follow = readQuery(c, schemas.followQuery).follow === '1'
-    return follow ? followLog(services, c, project, number) : plainLog(services, c, project, number)
-  })
-
-  api.post(paths.api.cancelDeployment, signedIn, (c) => {
-    const project = projectOf(services, c, 'project.deploy')
-    const deployment = deploymentOf(services, c, project)
-    if (deployment.finishedAt !== null) {
-      throw new Refusal('conflict', `deployment ${deployment.number} has ended: ${deployment.status}`)
-    }
-    engine.deployments.cancel(deployment)
-    return c.json({ deployment: presentDeployment(deployment) }, 202)
-  })
-
-  api.get(paths.api.releases, signedIn, (c) => {
-    const project = projectOf(services, c, 'project.read')
-    const releases = engine.releases.list(project)
-    return c.json({ releases: releases.map((release) => presentRelease(release, project.currentRelease)) })
-  })
-
-  api.post(paths.api.rollback, signedIn, async (c) => {
-    const project = projectOf(services, c, 'project.deploy')
-    const target = await readJson(c, schemas.rollback)
-    return deployAndAnswer(services, c, project, 200, (by) => engine.releases.rollback(project, target, by))
-  })
-
-  return api
+  return [
+    endpoint({
+      method: 'post',
+      path: paths.api.deploy,
+      tag,
+      summary: 'Deploy an archive, a branch, tag or commit, or the current source again',
+      access: 'project.deploy',
+      body: schemas.deployRef,
+      form: schemas.deployForm,
+      example: { body: {} },
+      answers: deployAnswers,
+      handler: ({ c, project }) =>
+        isForm(c) ? deployForm(services, c, project) : deployStored(services, c, project),
+    }),
+    endpoint({
+      method: 'get',
+      path: paths.api.deployments,
+      tag,
+      summary: 'Deployments, newest first',
+      access: 'project.read',
+      query: schemas.pageQuery,
+      example: { query: { limit: '10' } },
+      answers: {
+        200: {
+          description: 'a page; go on with `before` = the last number of it',
+          schema: z.strictObject({ deployments: z.array(shapes.deployment) }),
+        },
+      },
+      handler({ c, project, query: { limit, before } }) {
+        const page = engine.deployments.list(project, before === undefined ? { limit } : { limit, before })
+        return c.json({ deployments: page.map(presentDeployment) })
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: paths.api.deployment,
+      tag,
+      summary: 'One deployment with its steps',
+      access: 'project.read',
+      answers: { 200: { description: 'the deployment', schema: shapes.deploymentAnswer } },
+      handler: ({ c, project }) =>
+        c.json({ deployment: presentDeployment(deploymentOf(services, c, project)) }),
+    }),
+    endpoint({
+      method: 'get',
+      path: paths.api.deploymentLog,
+      tag,
+      summary: 'The output of a deployment',
+      description:
+        'With `?follow=1` as server-sent events until it ends; `Last-Event-ID` goes on where you left.',
+      access: 'project.read',
+      query: schemas.followQuery,
+      answers: { 200: { description: 'the lines so far', type: 'text/plain' } },
+      handler({ c, project, query }) {
+        const { number } = deploymentOf(services, c, project)
+        return query.follow === '1'
+          ? followLog(services, c, project, number)
+          : plainLog(services, c, project, number)
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: paths.api.cancelDeployment,
+      tag,
+      summary: 'Cancel a deployment under way',
+      access: 'project.deploy',
+      answers: {
+        202: { description: 'it is being cancelled', schema: shapes.deploymentAnswer },
+        409: { description: 'it has ended already', schema: shapes.problem },
+      },
+      handler({ c, project }) {
+        const deployment = deploymentOf(services, c, project)
+        if (deployment.finishedAt !== null) {
+          throw new Refusal('conflict', `deployment ${deployment.number} has ended: ${deployment.status}`)
+        }
+        engine.deployments.cancel(deployment)
+        return c.json({ deployment: presentDeployment(deployment) }, 202)
+      },
+    }),
+  ]
 }
 
 function isForm(c: Context<Env>): boolean {

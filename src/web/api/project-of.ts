@@ -1,10 +1,7 @@
 import type { Context } from 'hono'
 import { type Action, authorize } from '../../engine/domain/access.ts'
-import type { Deployment } from '../../engine/domain/deployment.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
-import { parse } from '../input.ts'
 import type { Env, Services } from '../services.ts'
-import { deploymentNumber } from './schemas.ts'
 
 /** The project that `:id` names. Refuses with `not_found`, or `forbidden` when the actor may not do this to it. */
 export function projectOf(services: Services, c: Context<Env>, action: Action): ProjectRow {
@@ -12,9 +9,4 @@ export function projectOf(services: Services, c: Context<Env>, action: Action): 
   const project = services.engine.projects.get(c.req.param('id') ?? '')
   authorize(actor, action, project.id)
   return project
-}
-
-/** The deployment that `:number` names, of this project. */
-export function deploymentOf(services: Services, c: Context<Env>, project: ProjectRow): Deployment {
-  return services.engine.deployments.find(project, parse(deploymentNumber, c.req.param('number')))
 }

@@ -38,6 +38,20 @@ export const createProject = z.strictObject({
   envVars: configVars.optional(),
 })
 
+const file = z.string().meta({ description: '.zip, .tar.gz or .tgz', format: 'binary' })
+
+/** The same as a form knows it: everything is text. */
+export const createProjectForm = z.object({
+  name: z.string(),
+  displayName: z.string().optional(),
+  startCommand: z.string().optional(),
+  port: z.string().optional(),
+  envVars: z.string().optional().meta({ description: 'a JSON object' }),
+  file: file.optional(),
+})
+
+export const deployForm = z.object({ file })
+
 export const changeProject = z
   .strictObject({
     displayName,

@@ -1,0 +1,61 @@
+import type { ProjectRow } from '../../engine/store/projects.ts'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { paths } from '../paths.ts'
+import type { Services } from '../services.ts'
+import * as schemas from './schemas.ts'
+import * as shapes from './shapes.ts'
+
+const tag = 'Config vars'
+const answers = { 200: { description: 'all config vars as they are now', schema: shapes.envVars } }
+
+/** Config vars of a project. */
+export function configVarsApi({ engine }: Services): readonly Endpoint[] {
+  const show = (project: ProjectRow) => ({ envVars: engine.projects.get(project.id).envVars })
+  return [
+    endpoint({
+      method: 'get',
+      path: paths.api.env,
+      tag,
+      summary: 'The config vars with their values',
+      access: 'project.manage',
+      answers,
+      handler: ({ c, project }) => c.json(show(project)),
+    }),
+    endpoint({
+      method: 'put',
+      path: paths.api.env,
+      tag,
+      summary: 'Replace all config vars',
+      description: 'A running project gets a new release with them; `?apply=false` only stores.',
+      access: 'project.manage',
+      query: schemas.applyQuery,
+      body: schemas.putEnv,
+      example: { query: { apply: 'false' }, body: { envVars: { LOG_LEVEL: 'debug' } } },
+      answers,
+      async handler({ c, actor, project, query, body }) {
+        await engine.configVars.put(project, body, applies(query), { by: actor.username })
+        return c.json(show(project))
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: paths.api.env,
+      tag,
+      summary: 'Change some config vars; null removes one',
+      description: 'A running project gets a new release with them; `?apply=false` only stores.',
+      access: 'project.manage',
+      query: schemas.applyQuery,
+      body: schemas.patchEnv,
+      example: { query: { apply: 'false' }, body: { envVars: { LOG_LEVEL: 'info', OLD: null } } },
+      answers,
+      async handler({ c, actor, project, query, body }) {
+        await engine.configVars.patch(project, body, applies(query), { by: actor.username })
+        return c.json(show(project))
+      },
+    }),
+  ]
+}
+
+function applies(query: { apply?: string | undefined }): boolean {
+  return query.apply !== 'false' && query.apply !== '0'
+}

@@ -1,0 +1,29 @@
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { paths } from '../paths.ts'
+import { presentProject } from '../present.ts'
+import type { Services } from '../services.ts'
+import * as shapes from './shapes.ts'
+
+const summaries = {
+  start: 'Start a stopped project',
+  stop: 'Stop a project; it answers 503 from now on',
+  restart: 'Restart without downtime: a new generation is proved, then traffic moves',
+} as const
+
+/** What runs of a project. */
+export function processesApi({ engine, addresses }: Services): readonly Endpoint[] {
+  return (['start', 'stop', 'restart'] as const).map((verb) =>
+    endpoint({
+      method: 'post',
+      path: paths.api[verb],
+      tag: 'Processes',
+      summary: summaries[verb],
+      access: 'project.manage',
+      answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
+      async handler({ c, project }) {
+        await engine.processes[verb](project)
+        return c.json({ project: presentProject(await engine.projects.show(project), addresses) })
+      },
+    }),
+  )
+}

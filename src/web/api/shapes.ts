@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import { stepNames } from '../../engine/domain/deployment.ts'
+
+/** What the API answers. Made for the document and for tests; the values come from `present.ts`. */
+
+export const time = z.iso
+  .datetime()
+  .meta({ description: 'ISO 8601, UTC', example: '2026-03-01T12:04:11.000Z' })
+
+export const instance = z
+  .strictObject({
+    name: z.string().meta({ example: 'web.1' }),
+    type: z.string().meta({ example: 'web' }),
+    pid: z.number().int().nullable(),
+    port: z.number().int().nullable(),
+    status: z.string().meta({ example: 'online' }),
+    cpu: z.number().meta({ description: 'percent of one core' }),
+    memoryBytes: z.number().int(),
+    restarts: z.number().int(),
+    uptimeMs: z.number(),
+    release: z.number().int(),
+  })
+  .meta({ id: 'Instance', description: 'One running copy of a process type.' })
+
+export const project = z
+  .strictObject({
+    id: z.number().int(),
+    name: z.string().meta({ example: 'shop' }),
+    displayName: z.string().meta({ example: 'Shop' }),
+    url: z.string().meta({ example: 'https://shop.example.com' }),
+    gitUrl: z.string().meta({ example: 'https://example.com/git/shop.git' }),
+    status: z.enum(['running', 'stopped', 'error']),
+    deploying: z.boolean(),
+    startCommand: z.string().meta({ description: 'empty: the app says how it starts' }),
+    port: z.number().int().nullable(),
+    deployBranch: z.string(),
+    healthPath: z.string().nullable(),
+    bootTimeoutMs: z.number().int(),
+    keepReleases: z.number().int().nullable().meta({ description: 'null: the setting of the server' }),
+    privateModules: z.boolean(),
+    memoryLimitMb: z.number().int().nullable(),
+    release: z.number().int().nullable(),
+    processes: z
+      .record(z.string(), z.number().int())
+      .meta({ description: 'wanted instances by process type', example: { web: 1 } }),
+    instances: z.array(instance),
+    domains: z.array(z.string()),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'Project', description: 'A named thing that is deployed.' })
+
+const source = z.strictObject({
+  kind: z.enum(['git', 'zip', 'tar', 'release']),
+  revision: z.string().meta({ example: '9f3c2ab4c1f8e0d2b7a6958473625140abcdef01' }),
+  message: z.string().nullable().meta({ example: 'Fix cart total' }),
+})
+
+export const deployment = z
+  .strictObject({
+    number: z.number().int(),
+    status: z.enum(['queued', 'running', 'live', 'failed', 'cancelled', 'superseded', 'retired']),
+    source,
+    release: z.number().int().nullable().meta({ description: 'null unless it went live' }),
+    startedAt: time,
+    finishedAt: time.nullable(),
+    steps: z.array(
+      z.strictObject({
+        name: z.enum(stepNames),
+        status: z.enum(['running', 'done', 'failed', 'skipped']),
+        ms: z.number().nullable(),
+        note: z.string(),
+      }),
+    ),
+    error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
+    by: z.string().meta({ example: 'ana' }),
+  })
+  .meta({ id: 'Deployment', description: 'One attempt to make something live.' })
+
+export const release = z
+  .strictObject({
+    number: z.number().int(),
+    deployment: z.number().int(),
+    source,
+    current: z.boolean(),
+    available: z.boolean().meta({ description: 'whether its files are still kept' }),
+    createdAt: time,
+  })
+  .meta({ id: 'Release', description: 'A numbered pair of files and config vars; never edited.' })
+
+export const user = z
+  .strictObject({ id: z.number().int(), username: z.string(), role: z.enum(['admin', 'member']) })
+  .meta({ id: 'User' })
+
+export const token = z
+  .strictObject({
+    id: z.number().int(),
+    name: z.string(),
+    scope: z.enum(['push', 'read', 'admin']),
+    project: z.number().int().nullable().meta({ description: 'null: every project of its owner' }),
+    createdAt: time,
+    expiresAt: time.nullable(),
+    lastUsedAt: time.nullable(),
+  })
+  .meta({ id: 'Token', description: 'A credential for programs; its secret is shown once.' })
+
+export const logLine = z
+  .strictObject({
+    time: z.string(),
+    instance: z.string(),
+    stream: z.enum(['out', 'err']),
+    line: z.string(),
+  })
+  .meta({ id: 'LogLine' })
+
+export const problem = z
+  .object({
+    type: z.string().meta({ example: 'urn:nodepilot:problem:not_found' }),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    code: z.string(),
+    hint: z.string().optional(),
+    errors: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457: `detail` is a sentence for people, `hint` the next step.' })
+
+export const projectAnswer = z.strictObject({ project })
+export const deploymentAnswer = z.strictObject({ deployment })
+export const deployed = z.strictObject({ project, deployment })
+export const failedDeployment = problem.extend({ deployment: deployment.optional() })
+export const userAnswer = z.strictObject({ user })
+export const envVars = z.strictObject({
+  envVars: z.record(z.string(), z.string()).meta({ example: { LOG_LEVEL: 'debug' } }),
+})
