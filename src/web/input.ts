@@ -54,7 +54,8 @@ export function parseJson(text: string): unknown {
   }
 }
 
-async function readText(c: Context<Env>): Promise<string> {
+/** The whole body, which nothing that is not a file may exceed 1 MB with. */
+export async function readText(c: Context<Env>): Promise<string> {
   const parts: Buffer[] = []
   let bytes = 0
   const { incoming } = c.env
