@@ -22,6 +22,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
   [1, /^engine\/archive\//],
   [2, /^engine\/(store|drivers|router)\//],
   [3, /^engine\/(app-log|background|context|routes)\.ts$/],
+  [3, /^engine\/metrics\//],
   [3, /^engine\/pipeline\//],
   [4, /^engine\/use-cases\//],
   [4, /^engine\/(engine|reconcile)\.ts$/],

@@ -84,9 +84,9 @@ export interface InstanceExit extends GroupRef {
   readonly signal: string | null
 }
 
-export interface InstanceStats extends GroupRef {
-  readonly index: number
-  /** Percent of one core. */
+/** An instance and what it uses now: nothing while it does not run. */
+export interface InstanceStats extends Instance {
+  /** Percent of one core, since the last look. */
   readonly cpu: number
   readonly memoryBytes: number
 }
@@ -113,6 +113,7 @@ export interface Runtime {
   stop(group: GroupRef, graceMs: number): Promise<void>
   /** What really runs, of one project or of all. */
   list(project?: string): Promise<readonly Instance[]>
+  /** What really runs, with what it uses. */
   stats(): Promise<readonly InstanceStats[]>
   /** Called for every process that ends, also those that are started again. Returns an unsubscribe. */
   onExit(listener: (exit: InstanceExit) => void): () => void
@@ -153,6 +154,31 @@ export interface DrainReport {
   readonly left: number
 }
 
+/** What one release of a project was asked, counted since the router started. */
+export interface TrafficCounts {
+  readonly project: string
+  /** null: releases of long ago together. */
+  readonly release: number | null
+  readonly requests: number
+  /** By the first digit of the status, 1 to 5; at 0 those whose client left before there was an answer. */
+  readonly statuses: readonly number[]
+  /** On the wire between client and router. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Requests and tunnels under way. */
+  readonly open: number
+  /** All times until an answer began, together. */
+  readonly sumMs: number
+  /** Times until an answer began: bucket of `router/latency.ts` → how many, ascending. */
+  readonly latency: readonly (readonly [bucket: number, count: number])[]
+}
+
+export interface TrafficReport {
+  /** When counting began, ISO 8601: with another time than before, all numbers have begun at 0 again. */
+  readonly since: string
+  readonly projects: readonly TrafficCounts[]
+}
+
 /** The front door. */
 export interface Router {
   /** The whole table, all or nothing; resolves when it is in force. */
@@ -161,4 +187,6 @@ export interface Router {
   drain(endpoints: readonly Endpoint[], deadlineMs: number): Promise<DrainReport>
   /** Resolves when the front door answers. */
   check(): Promise<void>
+  /** Requests, answers and times of every project in the table that was asked for. */
+  traffic(): Promise<TrafficReport>
 }

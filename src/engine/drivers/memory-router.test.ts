@@ -13,6 +13,7 @@ testRouter('memory router', async () => {
     async ask(host) {
       const route = router.route(host)
       if (!route) return 'not found'
+      if (route.state === 'running' && route.endpoints.length > 0) router.count(host)
       return (route.state === 'running' && route.endpoints[0]?.port) || 'unavailable'
     },
     async begin(host) {
@@ -28,7 +29,12 @@ test('a memory router that is told to fail refuses every call and keeps its tabl
   const table = { version: 1, baseDomain: 'localhost', routes: [] }
   await router.apply(table)
   router.fail('the router does not answer')
-  for (const call of [router.check(), router.apply({ ...table, version: 2 }), router.drain([], 1)]) {
+  for (const call of [
+    router.check(),
+    router.apply({ ...table, version: 2 }),
+    router.drain([], 1),
+    router.traffic(),
+  ]) {
     await assert.rejects(call, (error) => isRefusal(error, 'unavailable'))
   }
   router.fail(undefined)

@@ -1,5 +1,6 @@
 import { Refusal } from '../domain/refusal.ts'
 import type { DrainReport, Endpoint, Route, Router, RouteTable } from '../ports.ts'
+import { Traffic } from '../router/traffic.ts'
 
 /** A front door without sockets, for tests of what uses one. */
 export interface MemoryRouter extends Router {
@@ -11,6 +12,11 @@ export interface MemoryRouter extends Router {
   route(host: string): Route | undefined
   /** Puts a request to an endpoint under way; the returned function ends it. */
   begin(endpoint: Endpoint): () => void
+  /** Counts a request to a host as answered. */
+  count(
+    host: string,
+    answer?: { readonly status?: number; readonly ms?: number; readonly bytes?: number },
+  ): void
   /** From now on every call is refused with `unavailable`, as when the process is gone; undefined: it is back. */
   fail(sentence: string | undefined): void
 }
@@ -19,8 +25,10 @@ export function createMemoryRouter(): MemoryRouter {
   const tables: RouteTable[] = []
   const open = new Map<string, number>()
   const looks = new Set<() => void>()
+  const traffic = new Traffic(0)
   let failure: string | undefined
   const current = () => tables.at(-1) ?? null
+  const route = (host: string) => current()?.routes.find((found) => found.hosts.includes(host.toLowerCase()))
   const present = () => {
     if (failure !== undefined) throw new Refusal('unavailable', failure)
   }
@@ -36,6 +44,7 @@ export function createMemoryRouter(): MemoryRouter {
       refuseOlder(current(), table)
       refuseTwice(table)
       tables.push(structuredClone(table))
+      traffic.keep(table)
     },
     async drain(endpoints, deadlineMs) {
       present()
@@ -44,9 +53,17 @@ export function createMemoryRouter(): MemoryRouter {
     async check() {
       present()
     },
+    async traffic() {
+      present()
+      return structuredClone(traffic.report())
+    },
     table: current,
     applied: () => tables,
-    route: (host) => current()?.routes.find((route) => route.hosts.includes(host.toLowerCase())),
+    route,
+    count(host, { status = 200, ms = 1, bytes = 100 } = {}) {
+      const found = route(host)
+      if (found) traffic.of(found.project, found.release).count(status, ms, bytes, bytes)
+    },
     begin(endpoint) {
       const key = keyOf(endpoint)
       change(key, 1)

@@ -118,9 +118,8 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
     },
     stats: async (): Promise<readonly InstanceStats[]> => {
       check()
-      return [...known.values()].map(({ group, spec }) => ({
-        ...refOf(group),
-        index: spec.index,
+      return [...known.values()].map((running) => ({
+        ...instanceOf(running),
         cpu: 0,
         memoryBytes: 50_000_000,
       }))

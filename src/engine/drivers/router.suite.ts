@@ -99,6 +99,61 @@ export function testRouter(name: string, start: (t: TestContext) => Promise<Rout
     assert.deepEqual(await drain, { left: 0 })
     other()
   })
+
+  test(`${name}: requests are counted for the release that answered them`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const one = await endpoint()
+    await router.apply(table(1, route('shop', [one]), route('blog', [one])))
+    for (const host of ['shop.localhost', 'shop.localhost', 'blog.localhost', 'other.localhost'])
+      await ask(host)
+    await router.apply(table(2, { ...route('shop', [one]), release: 2 }, route('blog', [one])))
+    await ask('shop.localhost')
+    const { since, projects } = await counted(router, 4)
+    assert.ok(Number.isFinite(Date.parse(since)), since)
+    const found = projects.map(({ project, release, requests, open }) => [project, release, requests, open])
+    assert.deepEqual(found.sort(), [
+      ['blog', 1, 1, 0],
+      ['shop', 1, 2, 0],
+      ['shop', 2, 1, 0],
+    ])
+    for (const { requests, statuses, latency, bytesIn, bytesOut, sumMs } of projects) {
+      assert.deepEqual(statuses, [0, 0, requests, 0, 0, 0])
+      assert.equal(
+        latency.reduce((sum, [, count]) => sum + count, 0),
+        requests,
+      )
+      assert.ok(bytesIn > 0 && bytesOut > 0 && sumMs > 0)
+    }
+  })
+
+  test(`${name}: the numbers of a project that is gone are gone, those of old releases are added up`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const one = await endpoint()
+    for (let release = 1; release <= 9; release++) {
+      await router.apply(table(release, { ...route('shop', [one]), release }, route('blog', [one])))
+      await ask('shop.localhost')
+      await ask('blog.localhost')
+    }
+    await counted(router, 18)
+    await router.apply(table(10, { ...route('shop', [one]), release: 10 }))
+    const { projects } = await router.traffic()
+    assert.ok(projects.every(({ project }) => project === 'shop'))
+    assert.deepEqual(projects.map(({ release }) => release).sort(), [5, 6, 7, 8, 9, null])
+    assert.equal(
+      projects.reduce((sum, { requests }) => sum + requests, 0),
+      9,
+    )
+  })
+}
+
+/** The report, once it holds this many requests: a client has its answer a moment before it is counted. */
+async function counted(router: Router, requests: number) {
+  for (let tries = 0; ; tries++) {
+    const report = await router.traffic()
+    const sum = report.projects.reduce((total, counts) => total + counts.requests, 0)
+    if (sum >= requests || tries > 500) return report
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
 }
 
 function table(version: number, ...routes: Route[]): RouteTable {

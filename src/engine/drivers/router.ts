@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { z } from 'zod'
 import { Refusal } from '../domain/refusal.ts'
-import type { Endpoint, Router, RouteTable } from '../ports.ts'
+import type { Endpoint, Router, RouteTable, TrafficReport } from '../ports.ts'
 
 const status = z.object({
   pid: z.number(),
@@ -15,6 +15,23 @@ const status = z.object({
 })
 const applied = z.object({ version: z.number(), saved: z.boolean() })
 const drained = z.object({ left: z.number() })
+const count = z.number().nonnegative()
+const traffic = z.object({
+  since: z.string(),
+  projects: z.array(
+    z.object({
+      project: z.string(),
+      release: z.number().nullable(),
+      requests: count,
+      statuses: z.array(count),
+      bytesIn: count,
+      bytesOut: count,
+      open: count,
+      sumMs: count,
+      latency: z.array(z.tuple([z.number(), count])),
+    }),
+  ),
+})
 const failed = z.object({ error: z.string() })
 
 /** How the router process is: `listening` null with `error` where the front door could not be opened. */
@@ -59,6 +76,8 @@ export function createRouterClient({ controlSocket, timeoutMs = 5_000 }: RouterC
       const { listening, error } = await readStatus()
       if (!listening) throw closed(error)
     },
+    traffic: async (): Promise<TrafficReport> =>
+      traffic.parse(await call('GET', '/traffic', undefined, timeoutMs)),
   }
 }
 

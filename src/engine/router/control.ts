@@ -3,6 +3,7 @@ import type { RouteTable } from '../ports.ts'
 import type { Routing } from './routing.ts'
 import type { State } from './state.ts'
 import { parseEndpoint, parseTable } from './table.ts'
+import type { Traffic } from './traffic.ts'
 
 /** What `GET /status` answers. */
 export interface ControlStatus {
@@ -26,14 +27,15 @@ export interface ControlStatus {
 export interface ControlOptions {
   readonly routing: Routing
   readonly state: State
+  readonly traffic: Traffic
   readonly status: () => Omit<ControlStatus, 'saved'>
 }
 
 const largestBody = 16 * 1024 * 1024
 const longestDrainMs = 3_600_000
 
-/** The server on the control socket: PUT /table, POST /drain, GET /status. */
-export function createControl({ routing, state, status }: ControlOptions): Server {
+/** The server on the control socket: PUT /table, POST /drain, GET /status, GET /traffic. */
+export function createControl({ routing, state, traffic, status }: ControlOptions): Server {
   const apply = async (body: unknown): Promise<Reply> => {
     const table: RouteTable = parseTable(body)
     if (routing.apply(table) === 'older') {
@@ -43,6 +45,7 @@ export function createControl({ routing, state, status }: ControlOptions): Serve
         body: { error: `table ${table.version} is not newer than ${inForce}`, version: inForce },
       }
     }
+    traffic.keep(table)
     const saved = await state.save(table)
     return { status: 200, body: { version: table.version, saved } }
   }
@@ -53,6 +56,7 @@ export function createControl({ routing, state, status }: ControlOptions): Serve
   const answer = async (request: IncomingMessage, signal: AbortSignal): Promise<Reply> => {
     const call = `${request.method} ${request.url}`
     if (call === 'GET /status') return { status: 200, body: { ...status(), saved: state.saved() } }
+    if (call === 'GET /traffic') return { status: 200, body: traffic.report() }
     if (call === 'PUT /table') return apply(await readJson(request))
     if (call === 'POST /drain') return drain(await readJson(request), signal)
     return { status: 404, body: { error: 'no such call' } }

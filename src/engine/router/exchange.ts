@@ -5,6 +5,8 @@ import { headerValue, responseHeaders, trailerPairs } from './headers.ts'
 import { type Page, pageForm, pages, renderPage } from './pages.ts'
 import type { Routing } from './routing.ts'
 import { type Found, noAnswer, Search } from './search.ts'
+import { Tally } from './tally.ts'
+import type { Traffic } from './traffic.ts'
 import type { Upstream } from './upstream.ts'
 
 /** A machine that neither accepts nor refuses a connection within this counts as not there, ms. */
@@ -12,6 +14,7 @@ const connectTimeoutMs = 3_000
 
 export interface ExchangeOptions {
   readonly routing: Routing
+  readonly traffic: Traffic
   /** True while the router ends: connections are closed after their answer. */
   readonly ending: () => boolean
 }
@@ -23,6 +26,7 @@ export class Exchange {
   readonly #asked: Asked
   readonly #ending: () => boolean
   readonly #search: Search
+  readonly #tally: Tally
   #outgoing: ClientRequest | undefined
   #answered = false
   #sentTwice = false
@@ -34,6 +38,7 @@ export class Exchange {
     this.#asked = asked
     this.#ending = options.ending
     this.#search = new Search(options.routing, asked.host)
+    this.#tally = new Tally(options.traffic, request.socket)
   }
 
   /** `ended` is called when the client has its answer or has gone. */
@@ -42,6 +47,7 @@ export class Exchange {
     this.#response.on('error', () => {})
     this.#response.once('close', () => {
       ended()
+      this.#tally.ended()
       this.#search.cancel()
       if (!this.#response.writableFinished) this.#outgoing?.destroy()
     })
@@ -61,6 +67,7 @@ export class Exchange {
   }
 
   #send(found: Found): void {
+    this.#tally.found(found)
     const end = found.upstream.begin()
     const attempt = this.#open(found.upstream)
     if (!attempt) {
@@ -171,6 +178,7 @@ export class Exchange {
     const response = this.#response
     const { method, requestId } = this.#asked
     const status = incoming.statusCode ?? 502
+    this.#tally.answered(status)
     const hasBody = method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = this.#request.httpVersionMinor > 0 && hasBody && !hasLength(incoming)
     const headers = responseHeaders(incoming.rawHeaders, requestId, chunked)
@@ -204,6 +212,7 @@ export class Exchange {
     const { path, requestId } = this.#asked
     const answer = renderPage(page, pageForm(page, path, this.#request.headers.accept), requestId)
     if (this.#ending()) this.#response.shouldKeepAlive = false
+    this.#tally.answered(answer.status)
     this.#request.unpipe()
     this.#request.resume()
     this.#response.writeHead(answer.status, answer.reason, answer.headers)

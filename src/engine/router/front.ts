@@ -5,6 +5,7 @@ import { Exchange } from './exchange.ts'
 import { headerValues } from './headers.ts'
 import { pageForm, pages, rawAnswer, renderPage } from './pages.ts'
 import type { Routing } from './routing.ts'
+import type { Traffic } from './traffic.ts'
 import { closeAfterEnd, Tunnel } from './tunnel.ts'
 
 /** The server on the public port. */
@@ -20,7 +21,7 @@ export interface Front {
 const keepAliveMs = 65_000
 const headersMs = 60_000
 
-export function createFront(routing: Routing, asking: AskedOptions): Front {
+export function createFront(routing: Routing, traffic: Traffic, asking: AskedOptions): Front {
   const exchanges = new Set<Exchange>()
   const tunnels = new Set<Tunnel>()
   let ending = false
@@ -34,7 +35,7 @@ export function createFront(routing: Routing, asking: AskedOptions): Front {
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     const asked = readRequest(request, null, asking)
     if (isUnfit(asked)) return refuse(request, response, asked)
-    const exchange = new Exchange(request, response, asked, { routing, ending: () => ending })
+    const exchange = new Exchange(request, response, asked, { routing, traffic, ending: () => ending })
     exchanges.add(exchange)
     exchange.start(() => exchanges.delete(exchange))
   }
@@ -46,7 +47,7 @@ export function createFront(routing: Routing, asking: AskedOptions): Front {
     if (!isTunnelled(protocols)) return withoutUpgrade(server, request, socket, head)
     const asked = readRequest(request, protocols, asking)
     if (isUnfit(asked)) return refuseRaw(socket, asked)
-    const tunnel = new Tunnel(request, socket, head, asked, routing)
+    const tunnel = new Tunnel(request, socket, head, asked, { routing, traffic })
     tunnels.add(tunnel)
     tunnel.start(() => tunnels.delete(tunnel))
   })

@@ -9,6 +9,7 @@ import { createFront, type Front } from './front.ts'
 import { trustOf } from './host.ts'
 import { Routing } from './routing.ts'
 import { loadTable, openState } from './state.ts'
+import { Traffic } from './traffic.ts'
 
 export interface RunningRouter {
   /** Stops accepting at once, lets requests finish for `graceMs` at most. */
@@ -42,11 +43,13 @@ export async function startRouter({
   const saved = loadTable(config.stateFile, log)
   if (saved) useSaved(routing, saved, log)
   const newRequestId = requestIds(`${startedAt.toString(36)}-${process.pid.toString(36)}`)
-  const front = createFront(routing, { trusts: trustOf(config.trustedProxy), newRequestId })
+  const traffic = new Traffic(startedAt)
+  const front = createFront(routing, traffic, { trusts: trustOf(config.trustedProxy), newRequestId })
   const door = openDoor(front, config, log)
   const control = createControl({
     routing,
     state,
+    traffic,
     status: () => ({
       pid: process.pid,
       startedAt: new Date(startedAt).toISOString(),

@@ -7,7 +7,12 @@ import { Upstreams } from './upstreams.ts'
 
 /** What answers a host: an instance of a project, the panel, or a page of the router. */
 export type Destination =
-  | { readonly kind: 'project'; readonly project: string; readonly upstream: Upstream }
+  | {
+      readonly kind: 'project'
+      readonly project: string
+      readonly release: number | null
+      readonly upstream: Upstream
+    }
   | { readonly kind: 'panel'; readonly upstream: Upstream }
   | { readonly kind: 'page'; readonly page: Page }
   /** Every endpoint of the project is among those to avoid. */
@@ -58,11 +63,11 @@ export class Routing {
     const live = this.#live
     const route = host === live?.baseDomain ? undefined : live?.routes.get(host)
     if (!route) return this.#withoutRoute(host, avoid)
-    const { project, endpoints, state } = route
+    const { project, release, endpoints, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
     if (endpoints.length === 0) return { kind: 'page', page: pages.notRunning(project) }
     const upstream = this.upstreams.pick(endpoints, avoid)
-    return upstream ? { kind: 'project', project, upstream } : { kind: 'tried', project }
+    return upstream ? { kind: 'project', project, release, upstream } : { kind: 'tried', project }
   }
 
   #withoutRoute(host: string, avoid: ReadonlySet<string>): Destination {

@@ -10,6 +10,7 @@ export interface Found {
   readonly upstream: Upstream
   /** Null: the panel. */
   readonly project: string | null
+  readonly release: number | null
 }
 
 /**
@@ -34,7 +35,8 @@ export class Search {
     const destination = this.#routing.find(this.#host, this.#refused)
     if (destination.kind === 'page') none(destination.page)
     else if (destination.kind === 'project') found(destination)
-    else if (destination.kind === 'panel') found({ upstream: destination.upstream, project: null })
+    else if (destination.kind === 'panel')
+      found({ upstream: destination.upstream, project: null, release: null })
     else if (this.#waitedMs >= patience(destination)) none(givenUp(destination))
     else this.#pause(() => this.next(found, none))
   }

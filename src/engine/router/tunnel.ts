@@ -6,6 +6,13 @@ import { headerValues, responseHeaders } from './headers.ts'
 import { type Page, pageForm, pages, rawAnswer, renderPage } from './pages.ts'
 import type { Routing } from './routing.ts'
 import { type Found, noAnswer, Search } from './search.ts'
+import { Tally } from './tally.ts'
+import type { Traffic } from './traffic.ts'
+
+export interface TunnelOptions {
+  readonly routing: Routing
+  readonly traffic: Traffic
+}
 
 /** A connection that asked to change its protocol (WebSocket): two sockets joined, or the app's "no". */
 export class Tunnel {
@@ -14,15 +21,23 @@ export class Tunnel {
   readonly #head: Buffer
   readonly #asked: Asked
   readonly #search: Search
+  readonly #tally: Tally
   #outgoing: ClientRequest | undefined
   #answered = false
 
-  constructor(request: IncomingMessage, client: Duplex, head: Buffer, asked: Asked, routing: Routing) {
+  constructor(
+    request: IncomingMessage,
+    client: Duplex,
+    head: Buffer,
+    asked: Asked,
+    { routing, traffic }: TunnelOptions,
+  ) {
     this.#request = request
     this.#client = client
     this.#head = head
     this.#asked = asked
     this.#search = new Search(routing, asked.host)
+    this.#tally = new Tally(traffic, request.socket)
   }
 
   /** `ended` is called when the client's connection is closed. */
@@ -30,6 +45,7 @@ export class Tunnel {
     this.#client.on('error', () => {})
     this.#client.once('close', () => {
       ended()
+      this.#tally.ended()
       this.#search.cancel()
       this.#outgoing?.destroy()
     })
@@ -48,6 +64,7 @@ export class Tunnel {
   }
 
   #send(found: Found): void {
+    this.#tally.found(found)
     const { method, path, headers } = this.#asked
     const end = found.upstream.begin()
     let attempt: ClientRequest
@@ -91,6 +108,7 @@ export class Tunnel {
   #join(incoming: IncomingMessage, app: Duplex, head: Buffer): void {
     const client = this.#client
     this.#answered = true
+    this.#tally.answered(101)
     const raw = incoming.rawHeaders
     const headers = responseHeaders(raw, this.#asked.requestId, false)
     headers.push('Connection', 'Upgrade', 'Upgrade', headerValues(raw, 'upgrade').join(', '))
@@ -112,6 +130,7 @@ export class Tunnel {
   #decline(incoming: IncomingMessage): void {
     const client = this.#client
     this.#answered = true
+    this.#tally.answered(incoming.statusCode ?? 502)
     const headers = responseHeaders(incoming.rawHeaders, this.#asked.requestId, false)
     headers.push('Connection', 'close')
     incoming.on('error', () => {})
@@ -133,6 +152,7 @@ export class Tunnel {
   }
 
   #answer(page: Page): void {
+    this.#tally.answered(page.status)
     const form = pageForm(page, this.#asked.path, this.#request.headers.accept)
     this.#client.end(rawAnswer(renderPage(page, form, this.#asked.requestId)))
     closeAfterEnd(this.#client)

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import type { InstanceStats } from '../../ports.ts'
 import { processTable, ticksSinceBoot, treeOf } from '../../processes.ts'
-import { parseInstanceName } from './names.ts'
+import { instancesOf } from './groups.ts'
+import { instanceName } from './names.ts'
 import type { Entry } from './records.ts'
 
 /** CPU and memory of whole trees: an app behind `sh -c`, or with workers, is more than its first process. */
@@ -24,16 +25,19 @@ export function createStatsReader(): (entries: readonly Entry[]) => Promise<read
     const at = ticksSinceBoot()
     const next = new Map<string, Sample>()
     const found: InstanceStats[] = []
-    for (const entry of entries) {
-      const ref = parseInstanceName(entry.name)
-      if (!ref || !entry.pid) continue
-      const tree = treeOf(table, entry.pid)
+    for (const instance of instancesOf(entries)) {
+      if (!instance.pid) {
+        found.push({ ...instance, cpu: 0, memoryBytes: 0 })
+        continue
+      }
+      const name = instanceName(instance)
+      const tree = treeOf(table, instance.pid)
       const used = new Map(tree.map((row) => [`${row.pid} ${row.start}`, row.cpu]))
-      const before = samples.get(entry.name) ?? birth(table.get(entry.pid)?.start ?? at)
-      next.set(entry.name, { at, used })
+      const before = samples.get(name) ?? birth(table.get(instance.pid)?.start ?? at)
+      next.set(name, { at, used })
       const sizes = await Promise.all(tree.map((row) => residentBytes(row.pid)))
       found.push({
-        ...ref,
+        ...instance,
         cpu: percent(before, { at, used }),
         memoryBytes: sizes.reduce((sum, size) => sum + size, 0),
       })
