@@ -37,7 +37,7 @@ function describe(endpoint: Endpoint, all: readonly Endpoint[]) {
     security: access === 'anyone' ? [] : [{ bearer: [] }],
     request: {
       ...(path.includes(':') && { params: pathParameters(path) }),
-      ...(endpoint.query && { query: endpoint.query }),
+      ...(endpoint.query && { query: withExamples(endpoint.query, endpoint.example?.query ?? {}) }),
       ...(content && { body: { content, required: false } }),
     },
     responses: {
@@ -58,6 +58,19 @@ function bodyContent({ body, form, example }: Endpoint) {
     }),
     ...(form && { 'multipart/form-data': { schema: form } }),
   }
+}
+
+function withExamples(query: z.ZodObject, examples: Readonly<Record<string, string>>) {
+  const shape = Object.entries(query.shape).map(([name, schema]) => {
+    const example = examples[name]
+    return [
+      name,
+      example === undefined
+        ? schema
+        : (schema as z.ZodType).meta({ ...z.globalRegistry.get(schema), example }),
+    ]
+  })
+  return z.object(Object.fromEntries(shape))
 }
 
 function answer({ description, schema, type }: Answer) {

@@ -67,7 +67,7 @@ test('a daemon that is asked to end takes its apps along, and its dump holds no 
 test('a daemon that hangs is "unavailable", for calls and for new connections', async () => {
   await lab.runtime.connect()
   const daemon = await lab.daemonPid()
-  const impatient = lab.reopen({ callTimeoutMs: 200 })
+  const impatient = lab.reopen({ callTimeoutMs: 1_000 })
   await impatient.connect()
   process.kill(daemon, 'SIGSTOP')
   try {
@@ -85,12 +85,11 @@ test('a daemon that hangs is "unavailable", for calls and for new connections', 
 })
 
 test('a shutdown ends a daemon that hangs, and its apps', async () => {
-  const impatient = lab.reopen({ callTimeoutMs: 300 })
-  await impatient.connect()
-  const [instance] = await impatient.start(lab.group('shop', quiet))
+  await lab.runtime.connect()
+  const [instance] = await lab.runtime.start(lab.group('shop', quiet))
   const daemon = await lab.daemonPid()
   process.kill(daemon, 'SIGSTOP')
-  await impatient.shutdown()
+  await lab.reopen({ callTimeoutMs: 300 }).shutdown()
   assert.equal(processRow(daemon), null)
   assert.equal(processRow(instance?.pid ?? 0), null)
 })
