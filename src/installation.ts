@@ -14,3 +14,9 @@ export const hooksDirectory = path.join(root, 'hooks')
 
 /** The program of the front door, and the folder of all its code. */
 export const routerProgram = path.join(import.meta.dirname, 'engine', 'router', 'main.js')
+
+/** Templates, scripts and styles of the panel. */
+export const viewsDirectory = path.join(root, 'views')
+
+/** The project that "Deploy the sample" deploys. */
+export const sampleDirectory = path.join(root, 'examples', 'hello')

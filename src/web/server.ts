@@ -9,9 +9,11 @@ import { logsApi } from './api/logs.ts'
 import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
 import { releasesApi } from './api/releases.ts'
+import { assetRoutes } from './assets.ts'
 import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
 import { plainPages } from './panel/plain.ts'
+import { themePages } from './panel/theme.ts'
 import { paths } from './paths.ts'
 import type { Env, Services } from './services.ts'
 import { addressOf } from './session.ts'
@@ -44,6 +46,8 @@ export function createWeb(services: Services): Hono<Env> {
 
   const endpoints = apiEndpoints(services)
   mount(web, services, endpoints)
+  web.route('/', assetRoutes())
+  web.route('/', themePages())
   web.route('/', plainPages(services))
 
   web.notFound(notFound)

@@ -1,38 +1,24 @@
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { Eta } from 'eta'
 import { Hono } from 'hono'
 import { authorize } from '../../engine/domain/access.ts'
 import { deploymentOf } from '../api/deployment-of.ts'
 import { projectOf } from '../api/project-of.ts'
 import { paths } from '../paths.ts'
 import { presentDeployment, presentProject } from '../present.ts'
+import { page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireBasic } from '../session.ts'
-
-const views = path.join(import.meta.dirname, '..', '..', '..', 'views')
 
 /** Plain pages: what runs, what was deployed and why it failed. They work without script. */
 export function plainPages(services: Services): Hono<Env> {
   const { engine, addresses, accounts } = services
-  const eta = new Eta({ views, cache: true })
   const pages = new Hono<Env>()
   const signedIn = requireBasic(services)
-  const render = (view: string, data: object) => eta.render(view, { ...data, panel: addresses.panel() })
-
-  for (const file of ['style.css', 'setup.js']) {
-    const type = file.endsWith('.css') ? 'text/css' : 'text/javascript'
-    pages.get(`/assets/${file}`, (c) =>
-      c.body(readFileSync(path.join(views, 'assets', file)), 200, {
-        'content-type': `${type}; charset=utf-8`,
-        'cache-control': 'public, max-age=300',
-      }),
-    )
-  }
 
   pages.get('/favicon.ico', (c) => c.body(null, 204))
 
-  pages.get(paths.setup, (c) => c.html(render('setup', { done: accounts.hasUsers() })))
+  pages.get(paths.setup, (c) =>
+    page(c, 'setup', { title: 'Set up', scripts: ['setup.js'], done: accounts.hasUsers() }),
+  )
 
   pages.get(paths.home, async (c, next) => {
     if (!accounts.hasUsers()) return c.redirect(paths.setup)
@@ -41,14 +27,14 @@ export function plainPages(services: Services): Hono<Env> {
   pages.get(paths.home, async (c) => {
     authorize(c.get('actor'), 'project.read', null)
     const projects = (await engine.projects.list()).map((view) => presentProject(view, addresses))
-    return c.html(render('projects', { projects }))
+    return page(c, 'projects', { title: 'Projects', nav: 'projects', projects, panel: addresses.panel() })
   })
 
   pages.get(paths.panel.project, signedIn, async (c) => {
     const row = projectOf(services, c, 'project.read')
     const project = presentProject(await engine.projects.show(row), addresses)
     const deployments = engine.deployments.list(row, { limit: 50 }).map(presentDeployment)
-    return c.html(render('project', { project, deployments }))
+    return page(c, 'project', { title: project.displayName, nav: 'projects', project, deployments })
   })
 
   pages.get(paths.panel.logs, signedIn, async (c) => {
@@ -57,7 +43,12 @@ export function plainPages(services: Services): Hono<Env> {
     const text = lines.map(
       ({ time, instance, line }) => `${time.slice(0, 19).replace('T', ' ')} ${instance} ${line}`,
     )
-    return c.html(render('logs', { project, log: text.join('\n') }))
+    return page(c, 'logs', {
+      title: `Logs of ${project.name}`,
+      nav: 'projects',
+      project,
+      log: text.join('\n'),
+    })
   })
 
   pages.get(paths.panel.deployment, signedIn, async (c) => {
@@ -67,7 +58,13 @@ export function plainPages(services: Services): Hono<Env> {
       engine.deployments.log(project, deployment.number, AbortSignal.abort()),
       mostLines,
     )
-    return c.html(render('deployment', { project, deployment: presentDeployment(deployment), log }))
+    return page(c, 'deployment', {
+      title: `Deployment ${deployment.number} of ${project.name}`,
+      nav: 'projects',
+      project,
+      deployment: presentDeployment(deployment),
+      log,
+    })
   })
 
   return pages
