@@ -1,4 +1,5 @@
 import type { Limits } from '../config.ts'
+import type { WatchedRuntime } from './metrics/watched-runtime.ts'
 import type { Paths } from './paths.ts'
 import type { Dependencies } from './pipeline/dependencies.ts'
 import type { DeploymentLogs } from './pipeline/log.ts'
@@ -11,6 +12,8 @@ import type { Store } from './store/store.ts'
 export interface Context {
   readonly store: Store
   readonly runtime: EngineRuntime
+  /** What runs, for readers: one look for all of them. */
+  readonly watch: WatchedRuntime
   readonly router: Router
   readonly routes: Routes
   readonly paths: Paths

@@ -1,6 +1,7 @@
 import { createBackground } from './background.ts'
 import type { Context } from './context.ts'
 import { Refusal } from './domain/refusal.ts'
+import { watchRuntime } from './metrics/watched-runtime.ts'
 import { createDeploymentLogs } from './pipeline/log.ts'
 import { createTurns } from './pipeline/queue.ts'
 import { mendProcesses, reconcile } from './reconcile.ts'
@@ -14,13 +15,19 @@ import { createReleaseCases } from './use-cases/releases.ts'
 
 export type Engine = ReturnType<typeof createEngine>
 
-export type EngineDeps = Omit<Context, 'routes' | 'turns' | 'closing' | 'attempts' | 'logs' | 'background'>
+export type EngineDeps = Omit<
+  Context,
+  'routes' | 'turns' | 'closing' | 'attempts' | 'logs' | 'background' | 'watch'
+>
 
 /** The one way in: what NodePilot can do, without the doors (git, HTTP) that people come through. */
 export function createEngine(deps: EngineDeps) {
   const closing = new AbortController()
+  const watch = watchRuntime(deps.runtime, deps)
   const ctx: Context = {
     ...deps,
+    runtime: watch.runtime,
+    watch,
     closing: closing.signal,
     routes: createRoutes({ store: deps.store, router: deps.router, baseDomain: deps.addresses.baseDomain }),
     turns: createTurns(),
@@ -51,6 +58,15 @@ export function createEngine(deps: EngineDeps) {
           await deployments.deployRef(project, source.revision, { by: 'NodePilot', message: source.message })
         })
       }
+    },
+
+    /**
+     * Names the state of everything that can be read here, without logs and numbers over time: equal to an
+     * earlier one, nothing has changed since.
+     */
+    async revision(): Promise<string> {
+      await watch.look()
+      return `${deps.store.revision()} ${watch.revision()}`
     },
 
     /** The runtime was lost: everything that should run is started again, once. */

@@ -2,7 +2,7 @@ import type { Addresses } from '../engine/context.ts'
 import type { Deployment } from '../engine/domain/deployment.ts'
 import type { Release } from '../engine/domain/release.ts'
 import type { TokenRow } from '../engine/store/accounts.ts'
-import type { ProjectView } from '../engine/use-cases/projects.ts'
+import type { ProjectView } from '../engine/use-cases/project-view.ts'
 
 /** The public shapes of contract and OpenAPI, made from what the engine says. */
 

@@ -12,6 +12,7 @@ import { releasesApi } from './api/releases.ts'
 import { assetRoutes } from './assets.ts'
 import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
+import { keepAnswers } from './kept-answer.ts'
 import { plainPages } from './panel/plain.ts'
 import { themePages } from './panel/theme.ts'
 import { paths } from './paths.ts'
@@ -19,7 +20,8 @@ import type { Env, Services } from './services.ts'
 import { addressOf } from './session.ts'
 
 /** The HTTP door for people and programs: middleware and mounts. */
-export function createWeb(services: Services): Hono<Env> {
+export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
+  const services: Services = { ...given, kept: keepAnswers(() => given.engine.revision()) }
   const web = new Hono<Env>()
 
   web.use(async (c, next) => {

@@ -5,6 +5,8 @@ import type { Actor } from '../engine/domain/access.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { AccountCases } from '../engine/use-cases/accounts.ts'
 
+import type { KeptAnswers } from './kept-answer.ts'
+
 /** What the web's handlers work with. */
 export interface Services {
   readonly engine: Engine
@@ -17,6 +19,8 @@ export interface Services {
   readonly jwtKey: string
   readonly version: string
   readonly report: Report
+  /** For what many ask: made anew only when something has changed. */
+  readonly kept: KeptAnswers
   /** Each part's state for `/health`. */
   readonly health: () => Promise<Readonly<Record<string, boolean>>>
 }

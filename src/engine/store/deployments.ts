@@ -42,6 +42,9 @@ export function createDeployments(db: Db, now: () => string) {
   const busy = db.prepare(
     `SELECT 1 FROM deployments WHERE project_id = ? AND status IN ('queued', 'running')`,
   )
+  const busyProjects = db
+    .prepare(`SELECT DISTINCT project_id FROM deployments WHERE status IN ('queued', 'running')`)
+    .pluck()
   const putStep = db.prepare(`
     INSERT INTO deployment_steps (deployment_id, position, name, status, ms, note)
     VALUES (@id, @position, @name, @status, @ms, @note)
@@ -118,6 +121,10 @@ export function createDeployments(db: Db, now: () => string) {
     },
     isBusy(projectId: number): boolean {
       return busy.get(projectId) !== undefined
+    },
+    /** Numbers of the projects that are deploying or about to. */
+    busyProjects(): ReadonlySet<number> {
+      return new Set(busyProjects.all() as number[])
     },
   }
 }

@@ -11,6 +11,8 @@ export type Store = ReturnType<typeof createStore>
 /** All tables. `clock` gives milliseconds since 1970; every time is stored as ISO 8601 in UTC. */
 export function createStore(db: Db, clock: () => number) {
   const now = () => new Date(clock()).toISOString()
+  const changes = db.prepare('SELECT total_changes()').pluck()
+  const otherChanges = db.prepare('PRAGMA data_version').pluck()
   return {
     projects: createProjects(db, now),
     deployments: createDeployments(db, now),
@@ -18,6 +20,10 @@ export function createStore(db: Db, clock: () => number) {
     instances: createInstances(db, now),
     accounts: createAccounts(db, now),
     settings: createSettings(db),
+    /** Another text whenever something was written, by us or by another process. */
+    revision(): string {
+      return `${changes.get()} ${otherChanges.get()}`
+    },
     /** Runs `work` in one transaction that takes the write lock at once. */
     transaction<T>(work: () => T): T {
       return db.transaction(work).immediate()

@@ -6,9 +6,8 @@ import { Refusal } from '../domain/refusal.ts'
 import { discard } from '../pipeline/boot.ts'
 import { generationsOf } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
-import type { Instance, InstanceStats } from '../ports.ts'
-import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectChange, ProjectRow } from '../store/projects.ts'
+import { type ProjectView, viewAll, viewOne } from './project-view.ts'
 
 export type ProjectCases = ReturnType<typeof createProjectCases>
 
@@ -18,26 +17,6 @@ export interface NewProjectInput {
   readonly startCommand?: string | undefined
   readonly port?: number | null | undefined
   readonly envVars?: Readonly<Record<string, string>> | undefined
-}
-
-/** What runs now, for people and programs. */
-export interface InstanceView {
-  readonly name: string
-  readonly type: string
-  readonly pid: number | null
-  readonly port: number | null
-  readonly status: string
-  readonly cpu: number
-  readonly memoryBytes: number
-  readonly restarts: number
-  readonly uptimeMs: number
-  readonly release: number
-}
-
-export interface ProjectView {
-  readonly project: ProjectRow
-  readonly deploying: boolean
-  readonly instances: readonly InstanceView[]
 }
 
 export function createProjectCases(ctx: Context) {
@@ -81,14 +60,10 @@ export function createProjectCases(ctx: Context) {
     },
 
     /** All projects with what runs, by name. */
-    async list(): Promise<ProjectView[]> {
-      const [running, stats] = await observe(ctx)
-      return store.projects.list().map((project) => view(ctx, project, running, stats))
-    },
+    list: (): Promise<ProjectView[]> => viewAll(ctx),
 
-    async show(project: ProjectRow): Promise<ProjectView> {
-      const [running, stats] = await observe(ctx, project.name)
-      return view(ctx, this.get(project.id), running, stats)
+    show(project: ProjectRow): Promise<ProjectView> {
+      return viewOne(ctx, this.get(project.id))
     },
 
     /** Settings take effect with the next deployment or restart. */
@@ -164,59 +139,4 @@ function chooseName(input: NewProjectInput): { name: string; displayName: string
     })
   }
   return { name, displayName: (input.displayName ?? asked).trim() || name }
-}
-
-async function observe(
-  ctx: Context,
-  project?: string,
-): Promise<[readonly Instance[], readonly InstanceStats[]]> {
-  try {
-    return await Promise.all([ctx.runtime.list(project), ctx.runtime.stats()])
-  } catch (error) {
-    ctx.report.error('the runtime does not answer', error)
-    return [[], []]
-  }
-}
-
-function view(
-  ctx: Context,
-  project: ProjectRow,
-  running: readonly Instance[],
-  stats: readonly InstanceStats[],
-): ProjectView {
-  const rows = ctx.store.instances.ofProject(project.id, 'serving')
-  const deploying = ctx.store.deployments.isBusy(project.id)
-  return {
-    project,
-    deploying,
-    instances: rows.map((row) => instanceView(ctx, row, project.name, running, stats)),
-  }
-}
-
-function instanceView(
-  ctx: Context,
-  row: InstanceRow,
-  project: string,
-  running: readonly Instance[],
-  stats: readonly InstanceStats[],
-): InstanceView {
-  const isIt = (other: Instance | InstanceStats) =>
-    other.project === project &&
-    other.generation === row.generation &&
-    other.type === row.type &&
-    other.index === row.position
-  const instance = running.find(isIt)
-  const use = stats.find(isIt)
-  return {
-    name: `${row.type}.${row.position}`,
-    type: row.type,
-    pid: instance?.pid ?? null,
-    port: row.port,
-    status: instance?.status ?? 'stopped',
-    cpu: use?.cpu ?? 0,
-    memoryBytes: use?.memoryBytes ?? 0,
-    restarts: instance?.restarts ?? 0,
-    uptimeMs: instance?.startedAt ? Math.max(ctx.clock() - instance.startedAt, 0) : 0,
-    release: row.release,
-  }
 }

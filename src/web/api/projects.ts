@@ -56,10 +56,15 @@ export function projectsApi(services: Services): readonly Endpoint[] {
         200: { description: 'all of them', schema: z.strictObject({ projects: z.array(shapes.project) }) },
       },
       async handler({ c, actor }) {
-        const visible = (await engine.projects.list()).filter(({ project }) =>
-          allows(actor, 'project.read', project.id),
-        )
-        return c.json({ projects: visible.map((view) => presentProject(view, addresses)) })
+        return services.kept(c, {
+          type: 'application/json',
+          async make() {
+            const visible = (await engine.projects.list()).filter(({ project }) =>
+              allows(actor, 'project.read', project.id),
+            )
+            return JSON.stringify({ projects: visible.map((view) => presentProject(view, addresses)) })
+          },
+        })
       },
     }),
     endpoint({

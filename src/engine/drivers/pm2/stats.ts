@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { InstanceStats } from '../../ports.ts'
-import { processTable, ticksSinceBoot, treeOf } from '../../processes.ts'
+import { processTable, ticksPerSecond, ticksSinceBoot, treeOf } from '../../processes.ts'
 import { instancesOf } from './groups.ts'
 import { instanceName } from './names.ts'
 import type { Entry } from './records.ts'
@@ -14,15 +14,28 @@ interface Sample {
   readonly used: ReadonlyMap<string, number>
 }
 
+interface Look {
+  /** Clock ticks since boot. */
+  readonly at: number
+  readonly samples: ReadonlyMap<string, Sample>
+}
+
+/** A mean over less says more about the clock's ticks than about the app. */
+const leastTicks = ticksPerSecond
+
 /**
- * A reader that remembers its last look: `cpu` is the mean since then; for an instance it has not seen
- * before, since its start. Memory is resident; pages that several processes share count for each.
+ * A reader that remembers earlier looks: `cpu` is the mean since the last one that is at least a second old;
+ * for an instance that one had not seen, since its start. Memory is resident; pages that several processes
+ * share count for each.
  */
 export function createStatsReader(): (entries: readonly Entry[]) => Promise<readonly InstanceStats[]> {
-  let samples = new Map<string, Sample>()
+  let base: Look = { at: 0, samples: new Map() }
+  let newest: Look = base
   return async (entries) => {
     const table = processTable()
     const at = ticksSinceBoot()
+    if (at - newest.at >= leastTicks) base = newest
+    const { samples } = base
     const next = new Map<string, Sample>()
     const found: InstanceStats[] = []
     for (const instance of instancesOf(entries)) {
@@ -42,7 +55,7 @@ export function createStatsReader(): (entries: readonly Entry[]) => Promise<read
         memoryBytes: sizes.reduce((sum, size) => sum + size, 0),
       })
     }
-    samples = next
+    if (newest === base) newest = { at, samples: next }
     return found
   }
 }

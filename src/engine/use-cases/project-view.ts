@@ -1,0 +1,69 @@
+import type { Context } from '../context.ts'
+import type { Sight } from '../metrics/watched-runtime.ts'
+import type { InstanceRow } from '../store/instances.ts'
+import type { ProjectRow } from '../store/projects.ts'
+
+/** What runs now, for people and programs. */
+export interface InstanceView {
+  readonly name: string
+  readonly type: string
+  readonly pid: number | null
+  readonly port: number | null
+  readonly status: string
+  readonly cpu: number
+  readonly memoryBytes: number
+  readonly restarts: number
+  readonly uptimeMs: number
+  readonly release: number
+}
+
+export interface ProjectView {
+  readonly project: ProjectRow
+  readonly deploying: boolean
+  readonly instances: readonly InstanceView[]
+}
+
+/** All projects with what runs, by name. A handful of queries, however many there are. */
+export async function viewAll(ctx: Context): Promise<ProjectView[]> {
+  const sight = await ctx.watch.look()
+  const serving = new Map<number, InstanceRow[]>()
+  for (const row of ctx.store.instances.list()) {
+    if (row.state !== 'serving') continue
+    const rows = serving.get(row.projectId)
+    if (rows) rows.push(row)
+    else serving.set(row.projectId, [row])
+  }
+  const busy = ctx.store.deployments.busyProjects()
+  return ctx.store.projects.list().map((project) => ({
+    project,
+    deploying: busy.has(project.id),
+    instances: (serving.get(project.id) ?? []).map((row) => instanceView(ctx, row, project.name, sight)),
+  }))
+}
+
+export async function viewOne(ctx: Context, project: ProjectRow): Promise<ProjectView> {
+  const sight = await ctx.watch.look()
+  const rows = ctx.store.instances.ofProject(project.id, 'serving')
+  return {
+    project,
+    deploying: ctx.store.deployments.isBusy(project.id),
+    instances: rows.map((row) => instanceView(ctx, row, project.name, sight)),
+  }
+}
+
+function instanceView(ctx: Context, row: InstanceRow, project: string, sight: Sight): InstanceView {
+  const { type, position, generation, port, release } = row
+  const instance = sight.find({ project, type, generation, index: position })
+  return {
+    name: `${type}.${position}`,
+    type,
+    pid: instance?.pid ?? null,
+    port,
+    status: instance?.status ?? 'stopped',
+    cpu: instance?.cpu ?? 0,
+    memoryBytes: instance?.memoryBytes ?? 0,
+    restarts: instance?.restarts ?? 0,
+    uptimeMs: instance?.startedAt ? Math.max(ctx.clock() - instance.startedAt, 0) : 0,
+    release,
+  }
+}
