@@ -9,6 +9,7 @@ import { clientAddress } from './engine/domain/address.ts'
 import { createPm2Runtime } from './engine/drivers/pm2/runtime.ts'
 import { createRouterClient } from './engine/drivers/router.ts'
 import { createEngine } from './engine/engine.ts'
+import { createNetwork } from './engine/network.ts'
 import { createPasswords } from './engine/passwords.ts'
 import { createPaths, type Paths } from './engine/paths.ts'
 import { currentToolchain } from './engine/pipeline/dependencies/toolchain.ts'
@@ -81,6 +82,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     router,
     paths,
     addresses,
+    network: createNetwork(),
     clock,
     report,
     limits: config.limits,

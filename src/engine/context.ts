@@ -1,5 +1,6 @@
 import type { Limits } from '../config.ts'
 import type { WatchedRuntime } from './metrics/watched-runtime.ts'
+import type { Network } from './network.ts'
 import type { Paths } from './paths.ts'
 import type { Dependencies } from './pipeline/dependencies.ts'
 import type { DeploymentLogs } from './pipeline/log.ts'
@@ -26,6 +27,7 @@ export interface Context {
   readonly dependencies: Dependencies
   readonly repositories: EngineRepositories
   readonly addresses: Addresses
+  readonly network: Network
   readonly limits: Limits
   readonly keepReleases: number
   /** PATH, LANG and the like: what every child process may see. */

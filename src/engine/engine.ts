@@ -9,6 +9,7 @@ import { createRoutes } from './routes.ts'
 import type { ProjectRow } from './store/projects.ts'
 import { createConfigVarCases } from './use-cases/config-vars.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
+import { createDomainCases } from './use-cases/domains.ts'
 import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
 import { createReleaseCases } from './use-cases/releases.ts'
@@ -44,6 +45,7 @@ export function createEngine(deps: EngineDeps) {
     releases: createReleaseCases(ctx),
     configVars: createConfigVarCases(ctx),
     processes: createProcessCases(ctx),
+    domains: createDomainCases(ctx),
 
     /**
      * Makes the world equal to the database. A commit whose ref git had already moved when the server died is

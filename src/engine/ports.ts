@@ -133,6 +133,8 @@ export interface Endpoint {
 export interface Route {
   /** Lower-case host names, without port. */
   readonly hosts: readonly string[]
+  /** One of `hosts`, where there is one that the others lead on to. */
+  readonly primary?: string
   readonly project: string
   /** For people and traffic numbers; null while the project has none. */
   readonly release: number | null

@@ -1,4 +1,6 @@
+import { isWithin } from './domain/host-name.ts'
 import type { Route, Router } from './ports.ts'
+import type { DomainRow } from './store/domains.ts'
 import type { ProjectRow } from './store/projects.ts'
 import type { Store } from './store/store.ts'
 
@@ -13,29 +15,45 @@ export function createRoutes(deps: {
   const { store, router, baseDomain } = deps
   let last: Promise<void> = Promise.resolve()
 
-  const routeOf = (project: ProjectRow): Route => ({
-    hosts: [`${project.name}.${baseDomain}`],
-    project: project.name,
-    release: project.currentRelease,
-    state: project.status === 'stopped' ? 'stopped' : 'running',
-    endpoints: store.instances
-      .ofProject(project.id, 'serving')
-      .flatMap((row) =>
-        row.type === 'web' && row.port !== null ? [{ host: '127.0.0.1', port: row.port }] : [],
-      ),
-  })
+  const routeOf = (project: ProjectRow, domains: readonly DomainRow[]): Route => {
+    const primary = domains.find((row) => row.primary)?.domain
+    return {
+      hosts: [`${project.name}.${baseDomain}`, ...domains.map(({ domain }) => domain)],
+      ...(primary === undefined ? {} : { primary }),
+      project: project.name,
+      release: project.currentRelease,
+      state: project.status === 'stopped' ? 'stopped' : 'running',
+      endpoints: store.instances
+        .ofProject(project.id, 'serving')
+        .flatMap((row) =>
+          row.type === 'web' && row.port !== null ? [{ host: '127.0.0.1', port: row.port }] : [],
+        ),
+    }
+  }
 
   return {
     /** Resolves when the whole table of this moment is in force. One at a time, so the newest wins. */
     apply(): Promise<void> {
-      const send = () =>
-        router.apply({
+      const send = () => {
+        const domains = store.domains.byProject()
+        return router.apply({
           version: store.settings.next('routes'),
           baseDomain,
-          routes: store.projects.list().map(routeOf),
+          routes: store.projects
+            .list()
+            .map((project) => routeOf(project, usable(domains.get(project.id), baseDomain))),
         })
+      }
       last = last.then(send, send)
       return last
     },
   }
+}
+
+/**
+ * What was added under another base domain may lie within the one of now: there the panel and the projects'
+ * own names come first, and a host that two routes claim would keep the whole table out.
+ */
+function usable(domains: readonly DomainRow[] | undefined, baseDomain: string): DomainRow[] {
+  return (domains ?? []).filter(({ domain }) => !isWithin(domain, baseDomain))
 }

@@ -115,6 +115,8 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
       app: (project) => `http://${project}.localhost:3000`,
       git: (project) => `http://127.0.0.1:3000/git/${project}.git`,
     },
+    // nothing is looked up outside
+    network: { hostname: 'lab', addresses: () => ['192.0.2.1'], resolve: async () => [] },
     limits: {
       uploadBytes: 1_000_000,
       packBytes: 1_000_000,

@@ -6,7 +6,10 @@ import type { ProjectView } from '../engine/use-cases/project-view.ts'
 
 /** The public shapes of contract and OpenAPI, made from what the engine says. */
 
-export function presentProject({ project, deploying, instances }: ProjectView, addresses: Addresses) {
+export function presentProject(
+  { project, deploying, domains, instances }: ProjectView,
+  addresses: Addresses,
+) {
   const processes: Record<string, number> = {}
   for (const { type } of instances) processes[type] = (processes[type] ?? 0) + 1
   return {
@@ -28,7 +31,7 @@ export function presentProject({ project, deploying, instances }: ProjectView, a
     release: project.currentRelease,
     processes,
     instances,
-    domains: [] as string[],
+    domains,
     createdAt: project.createdAt,
     updatedAt: project.updatedAt,
   }

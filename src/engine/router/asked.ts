@@ -59,6 +59,13 @@ export function readRequest(
   return { method, path: target.path, host, hasBody, replayable, requestId, headers }
 }
 
+/** The same address at another host, with the scheme and port that the client used. */
+export function addressAt(host: string, { headers, path }: Asked): string {
+  const scheme = headerValue(headers, 'x-forwarded-proto') === 'https' ? 'https' : 'http'
+  const port = /:\d{1,5}$/.exec(headerValue(headers, 'x-forwarded-host') ?? '')?.[0] ?? ''
+  return `${scheme}://${host}${port}${path === '*' ? '/' : path}`
+}
+
 /** Request ids need to be unique, not secret: the start of the process and a counter. */
 export function requestIds(prefix: string): () => string {
   let count = 0

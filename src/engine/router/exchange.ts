@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Asked } from './asked.ts'
+import { type Asked, addressAt } from './asked.ts'
 import { headerValue, responseHeaders, trailerPairs } from './headers.ts'
 import { type Page, pageForm, pages, renderPage } from './pages.ts'
 import type { Routing } from './routing.ts'
@@ -25,6 +25,7 @@ export class Exchange {
   readonly #response: ServerResponse
   readonly #asked: Asked
   readonly #ending: () => boolean
+  readonly #routing: Routing
   readonly #search: Search
   readonly #tally: Tally
   #outgoing: ClientRequest | undefined
@@ -37,6 +38,7 @@ export class Exchange {
     this.#response = response
     this.#asked = asked
     this.#ending = options.ending
+    this.#routing = options.routing
     this.#search = new Search(options.routing, asked.host)
     this.#tally = new Tally(options.traffic, request.socket)
   }
@@ -51,7 +53,9 @@ export class Exchange {
       this.#search.cancel()
       if (!this.#response.writableFinished) this.#outgoing?.destroy()
     })
-    this.#look()
+    const primary = this.#routing.movedTo(this.#asked.host)
+    if (primary === null) this.#look()
+    else this.#answer(pages.moved(addressAt(primary, this.#asked)))
   }
 
   /** Event streams never end by themselves and their clients connect again: cut when the router ends. */

@@ -8,6 +8,8 @@ export interface Page {
   readonly retryAfter?: number
   /** About the panel, whose API answers in JSON. */
   readonly panel?: true
+  /** Where to ask instead. */
+  readonly location?: string
 }
 
 export type PageForm = 'html' | 'text' | 'problem'
@@ -21,6 +23,13 @@ export interface Answer {
 }
 
 export const pages = {
+  /** Method and body are kept (RFC 9110 15.4.9); never stored, for a primary host can change. */
+  moved: (location: string): Page => ({
+    status: 308,
+    title: 'This project answers at another name',
+    sentence: `Please go to ${location}`,
+    location,
+  }),
   notFound: (host: string): Page => ({
     status: 404,
     title: 'There is no project here',
@@ -75,6 +84,7 @@ export function renderPage(page: Page, form: PageForm, requestId: string | null)
     ...['Content-Security-Policy', contentSecurityPolicy, 'X-Content-Type-Options', 'nosniff'],
     ...['Referrer-Policy', 'no-referrer'],
   ]
+  if (page.location !== undefined) headers.push('Location', page.location)
   if (page.retryAfter !== undefined) headers.push('Retry-After', String(page.retryAfter))
   if (requestId !== null) headers.push('X-Request-Id', requestId)
   return { status: page.status, reason: reasons[page.status] ?? 'Error', headers, body }
@@ -88,6 +98,7 @@ export function rawAnswer({ status, reason, headers, body }: Answer): string {
 }
 
 const reasons: Readonly<Record<number, string>> = {
+  308: 'Permanent Redirect',
   400: 'Bad Request',
   404: 'Not Found',
   405: 'Method Not Allowed',

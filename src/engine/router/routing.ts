@@ -70,6 +70,13 @@ export class Routing {
     return upstream ? { kind: 'project', project, release, upstream } : { kind: 'tried', project }
   }
 
+  /** The host that a request for this one is sent on to; null: it is answered here. */
+  movedTo(host: string): string | null {
+    const live = this.#live
+    const primary = host === live?.baseDomain ? undefined : live?.routes.get(host)?.primary
+    return primary === undefined || primary === host ? null : primary
+  }
+
   #withoutRoute(host: string, avoid: ReadonlySet<string>): Destination {
     const isPanel = host === this.#live?.baseDomain || isThisMachine(host, this.#hostname)
     if (!isPanel) return { kind: 'page', page: pages.notFound(host) }

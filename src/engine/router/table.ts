@@ -56,11 +56,12 @@ export function parseEndpoint(value: unknown): Endpoint {
 
 function parseRoute(value: unknown): Route {
   const route = record(value, 'a route')
-  const { release, state } = route
+  const { release, state, primary } = route
   if (state !== 'running' && state !== 'stopped') throw new Error('a route has no valid state')
   if (release !== null && typeof release !== 'number') throw new Error('a route has no valid release')
   return {
     hosts: list(route.hosts, 'hosts').map((host) => text(host, 'a host').toLowerCase()),
+    ...(primary === undefined ? {} : { primary: text(primary, 'primary').toLowerCase() }),
     project: text(route.project, 'project'),
     release,
     state,

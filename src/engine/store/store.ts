@@ -1,6 +1,7 @@
 import { createAccounts } from './accounts.ts'
 import type { Db } from './database.ts'
 import { createDeployments } from './deployments.ts'
+import { createDomains } from './domains.ts'
 import { createInstances } from './instances.ts'
 import { createProjects } from './projects.ts'
 import { createReleases } from './releases.ts'
@@ -16,6 +17,7 @@ export function createStore(db: Db, clock: () => number) {
   return {
     projects: createProjects(db, now),
     deployments: createDeployments(db, now),
+    domains: createDomains(db, now),
     releases: createReleases(db, now),
     instances: createInstances(db, now),
     accounts: createAccounts(db, now),

@@ -20,6 +20,8 @@ export interface InstanceView {
 export interface ProjectView {
   readonly project: ProjectRow
   readonly deploying: boolean
+  /** Its own hosts, beside `<name>.<base domain>`. */
+  readonly domains: readonly string[]
   readonly instances: readonly InstanceView[]
 }
 
@@ -34,9 +36,11 @@ export async function viewAll(ctx: Context): Promise<ProjectView[]> {
     else serving.set(row.projectId, [row])
   }
   const busy = ctx.store.deployments.busyProjects()
+  const domains = ctx.store.domains.byProject()
   return ctx.store.projects.list().map((project) => ({
     project,
     deploying: busy.has(project.id),
+    domains: (domains.get(project.id) ?? []).map(({ domain }) => domain),
     instances: (serving.get(project.id) ?? []).map((row) => instanceView(ctx, row, project.name, sight)),
   }))
 }
@@ -47,6 +51,7 @@ export async function viewOne(ctx: Context, project: ProjectRow): Promise<Projec
   return {
     project,
     deploying: ctx.store.deployments.isBusy(project.id),
+    domains: ctx.store.domains.ofProject(project.id).map(({ domain }) => domain),
     instances: rows.map((row) => instanceView(ctx, row, project.name, sight)),
   }
 }

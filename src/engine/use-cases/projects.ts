@@ -7,6 +7,7 @@ import { discard } from '../pipeline/boot.ts'
 import { generationsOf } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
 import type { ProjectChange, ProjectRow } from '../store/projects.ts'
+import { answersAt } from './domains.ts'
 import { type ProjectView, viewAll, viewOne } from './project-view.ts'
 
 export type ProjectCases = ReturnType<typeof createProjectCases>
@@ -52,12 +53,7 @@ export function createProjectCases(ctx: Context) {
     find: (id: string | number): ProjectRow | null => store.projects.find(id),
 
     /** Is this host name ours: the panel's, or a project's? */
-    answersAt(host: string): boolean {
-      const { baseDomain } = ctx.addresses
-      if (host === baseDomain) return true
-      const name = host.endsWith(`.${baseDomain}`) ? host.slice(0, -baseDomain.length - 1) : ''
-      return projectNamePattern.test(name) && store.projects.find(name) !== null
-    },
+    answersAt: (host: string): boolean => answersAt(ctx, host),
 
     /** All projects with what runs, by name. */
     list: (): Promise<ProjectView[]> => viewAll(ctx),
