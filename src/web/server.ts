@@ -5,6 +5,7 @@ import { authApi } from './api/auth.ts'
 import { configVarsApi } from './api/config-vars.ts'
 import { deploymentsApi } from './api/deployments.ts'
 import { documentEndpoint } from './api/document.ts'
+import { domainsApi } from './api/domains.ts'
 import { logsApi } from './api/logs.ts'
 import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
@@ -59,7 +60,16 @@ export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
 
 /** Every call of the API, chapter by chapter. */
 export function apiEndpoints(services: Services): readonly Endpoint[] {
-  const chapters = [authApi, projectsApi, deploymentsApi, releasesApi, processesApi, configVarsApi, logsApi]
+  const chapters = [
+    authApi,
+    projectsApi,
+    deploymentsApi,
+    releasesApi,
+    processesApi,
+    configVarsApi,
+    domainsApi,
+    logsApi,
+  ]
   const endpoints = chapters.flatMap((chapter) => chapter(services))
   return [...endpoints, documentEndpoint(endpoints, services.version)]
 }

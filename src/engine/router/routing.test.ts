@@ -107,3 +107,52 @@ test('while the panel restarts its page says so, its API in JSON, and a quick re
   await startPanel(t, router.panelSocket, (request, response) => request.pipe(response))
   assert.deepEqual([(await early).status, (await early).body], [200, 'kept'])
 })
+
+test('with a primary host the others lead on to it, with method, port, path and query kept', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, (request, response) => response.end(`shop for ${request.headers.host}`))
+  const hosts = ['shop.localhost', 'old.example', 'new.example']
+  await router.routes({ hosts, primary: 'New.Example', endpoints: [app] })
+  for (const [host, path, location] of [
+    ['shop.localhost', '/', 'http://new.example/'],
+    ['SHOP.localhost:3000', '/a?b=c&d', 'http://new.example:3000/a?b=c&d'],
+    ['old.example.:8080', '//evil.example/%2f..', 'http://new.example:8080//evil.example/%2f..'],
+  ] as const) {
+    const got = await get(router.port, { host, path, method: 'POST', body: 'kept' })
+    assert.deepEqual([got.status, got.headers.location], [308, location])
+    assert.equal(got.headers['cache-control'], 'no-store')
+  }
+  for (const host of ['new.example', 'NEW.example:3000', 'new.example.']) {
+    assert.equal((await get(router.port, { host })).body, `shop for ${host}`)
+  }
+  assert.equal((await get(router.port, { host: 'other.example' })).status, 404)
+  const upgrade = await sendRaw(
+    router.port,
+    'OPTIONS * HTTP/1.1\r\nHost: old.example\r\nConnection: close\r\n\r\n',
+  )
+  assert.match(upgrade, /\r\nLocation: http:\/\/new\.example\/\r\n/)
+})
+
+test('behind the trusted proxy the redirect has its scheme, and nobody else can claim one', async (t) => {
+  const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'old.example' }
+  const primary = { hosts: ['old.example', 'new.example'], primary: 'new.example' }
+  const proxied = await startRouterProcess(t, { trustedProxy: '127.0.0.1' })
+  await proxied.routes(primary)
+  const behind = await get(proxied.port, { host: 'old.example', path: '/x', headers })
+  assert.equal(behind.headers.location, 'https://new.example/x')
+  const open = await startRouterProcess(t)
+  await open.routes(primary)
+  const claimed = await get(open.port, { host: 'old.example:81', path: '/x', headers })
+  assert.equal(claimed.headers.location, 'http://new.example:81/x')
+})
+
+test('a WebSocket, whose clients follow no redirects, is served at every host', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  app.server.on('upgrade', (_request, socket) => {
+    socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello')
+  })
+  await router.routes({ hosts: ['old.example', 'new.example'], primary: 'new.example', endpoints: [app] })
+  const lines = ['GET / HTTP/1.1', 'Host: old.example', 'Connection: Upgrade', 'Upgrade: websocket']
+  assert.match(await sendRaw(router.port, `${lines.join('\r\n')}\r\n\r\n`), /^HTTP\/1\.1 101 .*hello$/s)
+})

@@ -100,6 +100,13 @@ export const rollback = z.strictObject({
   restoreEnv: z.boolean().optional(),
 })
 
+export const addDomain = z.strictObject({ domain: z.string().min(1, 'it is empty').max(1000) })
+
+export const changeDomain = z.strictObject({
+  primary: z.boolean(),
+  force: z.boolean().optional().meta({ description: 'also where DNS does not lead here (a proxy in front)' }),
+})
+
 /** Either `{envVars:{…}}` or the variables themselves. */
 export const putEnv = z.preprocess(unwrapVars, configVars)
 export const patchEnv = z.preprocess(unwrapVars, configVarChange)
