@@ -77,6 +77,31 @@ describe('behind the real Caddy', { timeout: 240_000 }, () => {
     assert.equal(asked.status, 404)
   })
 
+  test('a domain of the project’s own has a certificate at once, and leads on to the primary one', async () => {
+    const add = (name: string) =>
+      pilot.api('/api/project/shop/domains', { method: 'POST', body: { domain: name } })
+    const www = 'www.shop.example'
+    await assert.rejects(secure(caddy, www, '/'))
+    assert.equal((await add('WWW.Shop.Example')).status, 201)
+    assert.equal((await add('shop.example')).status, 201)
+    const seen = (await secure(caddy, www, '/')).json<{ headers: Record<string, string> }>().headers
+    assert.deepEqual([seen.host, seen['x-forwarded-proto']], [www, 'https'])
+    const changed = await pilot.api(`/api/project/shop/domains/${www}`, {
+      method: 'PATCH',
+      body: { primary: true, force: true },
+    })
+    assert.equal(changed.status, 200, changed.text)
+    for (const host of ['shop.example', `shop.${domain}`]) {
+      const moved = await secure(caddy, host, '/cart?x=1')
+      assert.deepEqual([moved.status, moved.headers.location], [308, `https://${www}/cart?x=1`])
+    }
+    assert.equal((await secure(caddy, www, '/')).status, 200)
+    for (const host of [www, 'shop.example']) {
+      assert.equal((await pilot.api(`/api/project/shop/domains/${host}`, { method: 'DELETE' })).status, 204)
+    }
+    assert.equal((await fetchApp('shop')).status, 200)
+  })
+
   test('a clone over HTTPS gives back what was pushed', async () => {
     const folder = await temporaryDirectory('clone')
     try {
