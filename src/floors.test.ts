@@ -18,7 +18,10 @@ const source = path.join(root, 'src')
 const floors: readonly (readonly [number, RegExp])[] = [
   [0, /^engine\/(ports|paths|domain\/\w[\w-]*)\.ts$/],
   [0, /^(config|installation)\.ts$/],
-  [1, /^engine\/(shell|processes|confine|archive|passwords|passwords-worker|static-server|network)\.ts$/],
+  [
+    1,
+    /^engine\/(shell|processes|confine|archive|in-order|passwords|passwords-worker|static-server|network)\.ts$/,
+  ],
   [1, /^engine\/archive\//],
   [2, /^engine\/(store|drivers|router)\//],
   [3, /^engine\/(app-log|background|context|routes)\.ts$/],

@@ -1,4 +1,5 @@
 import type { Limits } from '../config.ts'
+import type { InOrder } from './in-order.ts'
 import type { WatchedRuntime } from './metrics/watched-runtime.ts'
 import type { Network } from './network.ts'
 import type { Paths } from './paths.ts'
@@ -19,6 +20,8 @@ export interface Context {
   readonly routes: Routes
   readonly paths: Paths
   readonly turns: Turns
+  /** What must not cross for one project, and does not need its turn: ending old processes, turning workers over. */
+  readonly inOrder: InOrder
   /** Aborted when the server ends: nothing new begins, what waits for its turn gives up. */
   readonly closing: AbortSignal
   /** Deployments under way, by id: aborting one cancels it. */

@@ -1,6 +1,7 @@
 import { createBackground } from './background.ts'
 import type { Context } from './context.ts'
 import { Refusal } from './domain/refusal.ts'
+import { createOrder } from './in-order.ts'
 import { watchRuntime } from './metrics/watched-runtime.ts'
 import { createDeploymentLogs } from './pipeline/log.ts'
 import { createTurns } from './pipeline/queue.ts'
@@ -18,7 +19,7 @@ export type Engine = ReturnType<typeof createEngine>
 
 export type EngineDeps = Omit<
   Context,
-  'routes' | 'turns' | 'closing' | 'attempts' | 'logs' | 'background' | 'watch'
+  'routes' | 'turns' | 'inOrder' | 'closing' | 'attempts' | 'logs' | 'background' | 'watch'
 >
 
 /** The one way in: what NodePilot can do, without the doors (git, HTTP) that people come through. */
@@ -32,6 +33,7 @@ export function createEngine(deps: EngineDeps) {
     closing: closing.signal,
     routes: createRoutes({ store: deps.store, router: deps.router, baseDomain: deps.addresses.baseDomain }),
     turns: createTurns(),
+    inOrder: createOrder(),
     attempts: new Map(),
     logs: createDeploymentLogs(),
     background: createBackground(deps.report),

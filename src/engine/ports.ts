@@ -109,8 +109,11 @@ export interface Runtime {
   close(): Promise<void>
   /** Idempotent by project, type, release and generation. Resolves when started, which is not yet healthy. */
   start(group: GroupSpec): Promise<readonly Instance[]>
-  /** SIGTERM, waits `graceMs`, SIGKILL, the whole process tree; absent counts as stopped. */
-  stop(group: GroupRef, graceMs: number): Promise<void>
+  /**
+   * SIGTERM, waits `graceMs`, SIGKILL, the whole process tree; absent counts as stopped. Every instance of the
+   * group, or `only` those with these indexes.
+   */
+  stop(group: GroupRef, graceMs: number, only?: readonly number[]): Promise<void>
   /** What really runs, of one project or of all. */
   list(project?: string): Promise<readonly Instance[]>
   /** What really runs, with what it uses. */

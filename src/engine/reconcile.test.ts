@@ -321,7 +321,7 @@ test('one project that cannot be started again does not keep the others down', a
     }
     await lab.restart().reconcile()
     assert.equal(await lab.visit('shop.localhost'), '200 v1')
-    assert.ok(lab.reports.some((line) => line.startsWith('blog could not be started again')))
+    assert.ok(lab.reports.some((line) => line.startsWith('blog could not be started: web.1')))
   } finally {
     await lab.close()
   }

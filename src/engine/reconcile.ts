@@ -1,15 +1,13 @@
 import { rm } from 'node:fs/promises'
 import type { Context } from './context.ts'
 import type { Deployment } from './domain/deployment.ts'
-import { discard } from './pipeline/boot.ts'
-import { groupOf } from './pipeline/group.ts'
+import { discard, groupsOf } from './pipeline/discard.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
-import { findPort, isFree } from './pipeline/reserve-port.ts'
-import { generationsOf, retireOld } from './pipeline/retire.ts'
+import { retireOld } from './pipeline/retire.ts'
+import { isSame, startServing } from './pipeline/start-serving.ts'
+import { isWorker, turnOverWorkers } from './pipeline/workers.ts'
 import type { Instance } from './ports.ts'
 import { endJob } from './shell.ts'
-import type { InstanceRow } from './store/instances.ts'
-import type { ProjectRow } from './store/projects.ts'
 import { jobOf } from './use-cases/attempt.ts'
 import { finishRemoval, interruptedRemovals } from './use-cases/projects.ts'
 
@@ -49,9 +47,17 @@ export async function mendProcesses(ctx: Context): Promise<void> {
   const missing = ctx.store.projects
     .list()
     .filter((project) => project.status !== 'stopped')
-    .flatMap((project) => serving(ctx, project).map((row) => ({ project, row })))
+    .flatMap((project) =>
+      ctx.store.instances.ofProject(project.id, 'serving').map((row) => ({ project, row })),
+    )
     .filter(({ project, row }) => !running.some((instance) => isSame(instance, project.name, row)))
-  await eachOf(missing, 4, ({ project, row }) => startAgain(ctx, project, row))
+  const web = missing.filter(({ row }) => !isWorker(row))
+  await eachOf(web, 4, ({ project, row }) => startServing(ctx, project, row))
+  // those of an older generation that still run have to end first
+  const lacking = new Map(
+    missing.flatMap(({ project, row }) => (isWorker(row) ? [[project.id, project] as const] : [])),
+  )
+  await eachOf([...lacking.values()], 4, (project) => turnOverWorkers(ctx, project))
 }
 
 /** A deployment that a dead server left unfinished has failed, and says why. */
@@ -69,7 +75,7 @@ function markInterrupted(ctx: Context): Deployment[] {
 async function endCandidates(ctx: Context): Promise<void> {
   for (const project of ctx.store.projects.list()) {
     const rows = ctx.store.instances.ofProject(project.id, 'candidate')
-    for (const ref of generationsOf(project.name, rows)) await discard(ctx, project.id, ref, 1_000)
+    for (const group of groupsOf(project.name, rows)) await discard(ctx, project.id, group, 1_000)
   }
 }
 
@@ -79,55 +85,8 @@ async function endStrangers(ctx: Context, running: readonly Instance[]): Promise
     const project = ctx.store.projects.find(instance.project)
     const known =
       project && ctx.store.instances.ofProject(project.id).some((row) => isSame(instance, project.name, row))
-    if (!known) await ctx.runtime.stop(instance, 1_000)
+    if (!known) await ctx.runtime.stop(instance, 1_000, [instance.index])
   }
-}
-
-function serving(ctx: Context, project: ProjectRow): InstanceRow[] {
-  return ctx.store.instances.ofProject(project.id, 'serving')
-}
-
-function isSame(instance: Instance, project: string, row: InstanceRow): boolean {
-  return (
-    instance.project === project &&
-    instance.generation === row.generation &&
-    instance.type === row.type &&
-    instance.index === row.position
-  )
-}
-
-/**
- * The same generation again; nothing is proved anew, for it was healthy before. On the same port, unless another
- * program has taken it meanwhile: what is routed there must never reach a stranger.
- */
-async function startAgain(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<void> {
-  const release = ctx.store.releases.find(project.id, row.release)
-  if (!release || !stillServes(ctx, row)) return
-  const { type, generation } = row
-  const ref = { project: project.name, type, release: row.release, generation }
-  const { command, envVars } = release
-  try {
-    const port = await ownPort(ctx, row)
-    const directory = ctx.paths.release(project.name, row.slug)
-    await ctx.runtime.start(groupOf(ctx, ref, { directory, command, envVars }, { index: row.position, port }))
-    // retired while it was being started: nobody else would end it
-    if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000)
-  } catch (error) {
-    ctx.report.error(`${project.name} could not be started again`, error)
-  }
-}
-
-function stillServes(ctx: Context, row: InstanceRow): boolean {
-  const serving = ctx.store.instances.ofProject(row.projectId, 'serving')
-  return serving.some((other) => other.generation === row.generation && other.position === row.position)
-}
-
-async function ownPort(ctx: Context, row: InstanceRow): Promise<number | null> {
-  if (row.port === null || (await isFree(row.port))) return row.port
-  const port = await findPort(ctx, null, row.generation)
-  ctx.report.info(`port ${row.port} is used by another program: the app runs on ${port} now`)
-  ctx.store.instances.movePort(row, port)
-  return port
 }
 
 async function eachOf<T>(

@@ -92,9 +92,9 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
         await faults.start?.(group)
         return memory.start(group)
       },
-      stop: async (group, graceMs) => {
+      stop: async (group, graceMs, only) => {
         await faults.stop?.(group)
-        return memory.stop(group, graceMs)
+        return memory.stop(group, graceMs, only)
       },
       forget: async (project) => void forgotten.push(project),
     },

@@ -7,11 +7,9 @@ import type { ProjectView } from '../engine/use-cases/project-view.ts'
 /** The public shapes of contract and OpenAPI, made from what the engine says. */
 
 export function presentProject(
-  { project, deploying, domains, instances }: ProjectView,
+  { project, deploying, domains, processes, instances }: ProjectView,
   addresses: Addresses,
 ) {
-  const processes: Record<string, number> = {}
-  for (const { type } of instances) processes[type] = (processes[type] ?? 0) + 1
   return {
     id: project.id,
     name: project.name,
@@ -28,6 +26,7 @@ export function presentProject(
     keepReleases: project.keepReleases,
     privateModules: project.privateModules,
     memoryLimitMb: project.memoryLimitMb,
+    overlapWorkers: project.overlapWorkers,
     release: project.currentRelease,
     processes,
     instances,

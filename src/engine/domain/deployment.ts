@@ -10,8 +10,11 @@ export type DeploymentStatus =
   /** Was live until a newer release took over. */
   | 'retired'
 
-/** The steps of every deployment, in order; what is not needed is `skipped`, never missing. */
-export const stepNames = ['Receive', 'Install', 'Build', 'Start', 'Health'] as const
+/**
+ * The steps of a deployment, in order; what is not needed is `skipped`, never missing. Only `Release` is there
+ * just where a Procfile has such a line.
+ */
+export const stepNames = ['Receive', 'Install', 'Build', 'Release', 'Start', 'Health'] as const
 export type StepName = (typeof stepNames)[number]
 export type StepStatus = 'running' | 'done' | 'failed' | 'skipped'
 

@@ -106,10 +106,11 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
           .map(([, running]) => instanceOf(running))
           .filter((instance) => wanted.has(instance.index))
       }),
-    stop: (group, graceMs) =>
+    stop: (group, graceMs, only) =>
       serially(group.project, async () => {
         check()
-        await Promise.all(of(group).map(([, running]) => end(running, graceMs)))
+        const meant = of(group).filter(([, { spec }]) => only?.includes(spec.index) ?? true)
+        await Promise.all(meant.map(([, running]) => end(running, graceMs)))
       }),
     list: async (project) => {
       check()

@@ -68,6 +68,20 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeHarness>):
       assert.deepEqual(await runtime.list('more'), [])
     })
 
+    test('only the instances that were named are stopped', async () => {
+      const group = harness.group('fewer')
+      const [spec] = group.instances
+      assert.ok(spec)
+      const three = { ...group, instances: [spec, { ...spec, index: 2 }, { ...spec, index: 3 }] }
+      const before = await runtime.start(three)
+      await runtime.stop(group, 2_000, [2, 3, 4])
+      const [left, ...others] = await runtime.list('fewer')
+      assert.deepEqual(others, [])
+      assert.equal(left?.name, 'web.1')
+      assert.equal(left?.pid, before.find((instance) => instance.index === 1)?.pid)
+      await runtime.stop(group, 2_000)
+    })
+
     test('a new generation of a release runs beside the old one, and is left alone when that stops', async () => {
       const old = harness.group('beside', { generation: 1 })
       const fresh = harness.group('beside', { generation: 2 })

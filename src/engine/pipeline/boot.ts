@@ -1,17 +1,18 @@
 import { mkdir } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import { isRefusal, type Refusal } from '../domain/refusal.ts'
-import type { Endpoint, GroupRef, Instance } from '../ports.ts'
+import type { GroupRef } from '../ports.ts'
 import { listenersOf, portBelongsTo } from '../processes.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { portStolen, unhealthy, unreachable } from './diagnose.ts'
+import { discardCandidate, type Group } from './discard.ts'
 import { type ExitWatch, watchExits } from './exit-watch.ts'
 import { groupOf } from './group.ts'
 import { waitForHealth, waitForPort } from './health.ts'
-import type { Journal, StepReport } from './journal.ts'
+import { type Journal, type StepReport, silentJournal } from './journal.ts'
 import { reservePort } from './reserve-port.ts'
 
-/** What to run: one release of one project. */
+/** What to run: `web` of one release of one project. */
 export interface BootPlan {
   readonly project: ProjectRow
   readonly release: number
@@ -22,33 +23,43 @@ export interface BootPlan {
   /** For the step's line: `npm start`. */
   readonly origin: string
   readonly envVars: Readonly<Record<string, string>>
+  /** How many instances; none is fine. */
+  readonly count: number
 }
 
-/** A new generation that runs beside the old one and takes no traffic yet. */
-export interface Booted {
-  readonly ref: GroupRef
-  readonly slug: number
-  readonly endpoints: readonly Endpoint[]
-  readonly instances: readonly Instance[]
-}
-
-const graceMs = 10_000
 /** An app that listens elsewhere this long will not come to its own port any more. */
 const wrongPortMs = 15_000
+/** Instances that start side by side: more would slow each other down until they miss their time. */
+const atOnce = 4
 
 /**
- * Starts a new generation and waits until it is healthy. Whatever goes wrong, only the new one is stopped.
- * Refuses with `boot_crashed`, `boot_timeout`, `wrong_port`, `health_failed`, `out_of_memory` or `cancelled`.
+ * Starts a new generation and waits until every instance of it is healthy. Whatever goes wrong, only the new one
+ * is stopped. Refuses with `boot_crashed`, `boot_timeout`, `wrong_port`, `health_failed`, `out_of_memory` or
+ * `cancelled`.
  */
-export async function boot(
+export function boot(ctx: Context, plan: BootPlan, journal: Journal, signal: AbortSignal): Promise<Group> {
+  const positions = Array.from({ length: plan.count }, (_, index) => index + 1)
+  return untilPortsHold(() => {
+    const generation = ctx.store.settings.next('generation')
+    return startAndProve(ctx, plan, { generation, positions }, journal, signal)
+  })
+}
+
+/** As `boot`, for more instances of a generation that serves already; those that serve are left alone. */
+export function grow(
   ctx: Context,
   plan: BootPlan,
-  journal: Journal,
+  place: { readonly generation: number; readonly positions: readonly number[] },
   signal: AbortSignal,
-): Promise<Booted> {
+): Promise<Group> {
+  return untilPortsHold(() => startAndProve(ctx, plan, place, silentJournal, signal))
+}
+
+/** Somebody else may be faster to listen on a port that was free a moment ago. */
+async function untilPortsHold(start: () => Promise<Group>): Promise<Group> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await bootOnce(ctx, plan, journal, signal)
+      return await start()
     } catch (error) {
       if (attempt < 3 && isRefusal(error) && lostItsPort(error)) continue
       throw error
@@ -56,82 +67,102 @@ export async function boot(
   }
 }
 
-/**
- * Ends a generation and forgets it. Safe at any time, for one that never ran too. One that cannot be ended
- * now stays known as retiring: the next retirement ends it.
- */
-export async function discard(
-  ctx: Context,
-  projectId: number,
-  ref: GroupRef,
-  grace = graceMs,
-): Promise<void> {
-  ctx.store.instances.retire(projectId, ref.generation)
-  await ctx.runtime.stop(ref, grace)
-  ctx.store.instances.remove(projectId, ref.generation)
+/** One instance on its way. */
+interface Starting {
+  readonly port: number
+  readonly watch: ExitWatch
+  pid: number | null
+  /** What is left of its boot timeout, ms. */
+  leftMs: number
 }
 
-/** Undoes a candidate. Never throws: it must not hide why the candidate is given up. */
-export async function discardCandidate(ctx: Context, projectId: number, ref: GroupRef): Promise<void> {
-  await discard(ctx, projectId, ref, 1_000).catch((error: unknown) =>
-    ctx.report.error(`a candidate of ${ref.project} could not be ended`, error),
-  )
-}
-
-async function bootOnce(
+async function startAndProve(
   ctx: Context,
   plan: BootPlan,
+  { generation, positions }: { readonly generation: number; readonly positions: readonly number[] },
   journal: Journal,
   signal: AbortSignal,
-): Promise<Booted> {
+): Promise<Group> {
   const { project, release } = plan
-  const generation = ctx.store.settings.next('generation')
   const ref: GroupRef = { project: project.name, type: 'web', release, generation }
-  const port = await reservePort(ctx, plan, generation)
-  const watch = watchExits(ctx, ref, port, signal)
+  const group = { ref, positions }
+  if (positions.length === 0) {
+    journal.skip(['Start', 'Health'], 'no web processes are wanted')
+    return group
+  }
+  const starting: Starting[] = []
   try {
-    const deadline = performance.now() + project.bootTimeoutMs
-    const instances = await journal.step('Start', async (step) => {
-      step.note(plan.origin)
-      const started = await start(ctx, plan, ref, port)
-      await reachPort(ctx, started, port, deadline, watch, step)
-      return started
+    await journal.step('Start', async (step) => {
+      step.note(positions.length === 1 ? plan.origin : `${positions.length} x ${plan.origin}`)
+      // the first one alone: where it fails, the others would too
+      for (const batch of [positions.slice(0, 1), ...batches(positions.slice(1))]) {
+        await startBatch(ctx, plan, ref, batch, starting, signal, step)
+      }
     })
-    await journal.step('Health', (step) => passHealth(project.healthPath, port, deadline, watch, step))
-    return { ref, slug: plan.slug, endpoints: [{ host: '127.0.0.1', port }], instances }
+    await journal.step('Health', async (step) => {
+      for (const one of starting) await passHealth(project.healthPath, one, step)
+      // one may have ended while others were asked
+      for (const { watch } of starting) await watch.unlessExit(async () => {}, step)
+    })
+    return group
   } catch (error) {
-    await discardCandidate(ctx, project.id, ref)
+    await discardCandidate(ctx, project.id, group)
     throw error
   } finally {
-    watch.end()
+    for (const { watch } of starting) watch.end()
   }
 }
 
-async function start(
+/** Starts a few instances side by side and waits until each accepts connections on its own port. */
+async function startBatch(
   ctx: Context,
   plan: BootPlan,
   ref: GroupRef,
-  port: number,
-): Promise<readonly Instance[]> {
-  const dataDirectory = ctx.paths.data(ref.project)
-  const logDirectory = ctx.paths.projectLogs(ref.project)
+  positions: readonly number[],
+  starting: Starting[],
+  signal: AbortSignal,
+  step: StepReport,
+): Promise<void> {
+  const { bootTimeoutMs } = plan.project
+  const places: { readonly index: number; readonly port: number }[] = []
+  const batch: Starting[] = []
+  for (const index of positions) {
+    const port = await reservePort(ctx, plan, { generation: ref.generation, position: index })
+    places.push({ index, port })
+    batch.push({
+      port,
+      watch: watchExits(ctx, ref, { index, port }, signal),
+      pid: null,
+      leftMs: bootTimeoutMs,
+    })
+  }
+  // watched, and ended by the caller, from now on
+  starting.push(...batch)
+  const deadline = performance.now() + bootTimeoutMs
+  await prepareFolders(ctx, ref.project)
+  const instances = await ctx.runtime.start(groupOf(ctx, ref, plan, places))
+  for (const [at, one] of batch.entries()) {
+    one.pid = instances.find(({ index }) => index === positions[at])?.pid ?? null
+    await reachPort(ctx, one, deadline, step)
+    one.leftMs = deadline - performance.now()
+  }
+}
+
+/** What every process of a project may rely on. */
+export async function prepareFolders(ctx: Context, project: string): Promise<void> {
   await Promise.all([
-    mkdir(dataDirectory, { recursive: true, mode: 0o700 }),
-    mkdir(logDirectory, { recursive: true, mode: 0o700 }),
+    mkdir(ctx.paths.data(project), { recursive: true, mode: 0o700 }),
+    mkdir(ctx.paths.projectLogs(project), { recursive: true, mode: 0o700 }),
   ])
-  return ctx.runtime.start(groupOf(ctx, ref, plan, { index: 1, port }))
 }
 
 /** Until the port accepts connections and it is the app's own. */
 async function reachPort(
   ctx: Context,
-  instances: readonly Instance[],
-  port: number,
+  { port, pid, watch }: Starting,
   deadline: number,
-  watch: ExitWatch,
   step: StepReport,
 ): Promise<void> {
-  const pid = instances[0]?.pid ?? null
   const waited = performance.now()
   const firstLook = Math.min(wrongPortMs, deadline - waited)
   const reached = await watch.unlessExit(async (signal) => {
@@ -160,17 +191,12 @@ async function strangerOn(
   return portStolen(port)
 }
 
-async function passHealth(
-  path: string | null,
-  port: number,
-  deadline: number,
-  watch: ExitWatch,
-  step: StepReport,
-): Promise<void> {
+async function passHealth(path: string | null, one: Starting, step: StepReport): Promise<void> {
+  const { port, watch, leftMs } = one
   const target = `GET ${path ?? '/'}`
   step.note(target)
   const answer = await watch.unlessExit(
-    (signal) => waitForHealth({ port, path }, Math.max(deadline - performance.now(), 1_000), signal),
+    (signal) => waitForHealth({ port, path }, Math.max(leftMs, 1_000), signal),
     step,
   )
   const result = answer.status === null ? 'no answer' : String(answer.status)
@@ -182,4 +208,9 @@ async function passHealth(
 
 function lostItsPort(refusal: Refusal): boolean {
   return refusal.code === 'boot_crashed' && /^port \d+ was taken/.test(refusal.message)
+}
+
+function batches(positions: readonly number[]): (readonly number[])[] {
+  const count = Math.ceil(positions.length / atOnce)
+  return Array.from({ length: count }, (_, at) => positions.slice(at * atOnce, (at + 1) * atOnce))
 }

@@ -1,22 +1,26 @@
 import { rm } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import type { Deployment } from '../domain/deployment.ts'
+import { countOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { type Booted, boot, discardCandidate } from './boot.ts'
+import { boot } from './boot.ts'
 import { build } from './build.ts'
+import { discardCandidate, type Group } from './discard.ts'
 import type { Journal } from './journal.ts'
 import { size } from './output.ts'
 import { type PackageJson, readPackageJson } from './package-json.ts'
+import { runReleasePhase } from './release-phase.ts'
 import { linkRelease } from './slug.ts'
-import { findStartCommand, type StartCommand } from './start-command.ts'
+import { findCommands } from './start-command.ts'
 import { switchRoutes } from './switch-routes.ts'
 import { unpack } from './unpack.ts'
+import { placeWorkers } from './workers.ts'
 
 /**
- * The story of a deployment: receive → install → build → start → health, then go live.
+ * The story of a deployment: receive → install → build → release phase → start → health, then go live.
  * Everything up to `goLive` happens beside the running version and can be undone without a trace.
  */
 
@@ -39,7 +43,8 @@ export interface Work {
 /** A release that runs, is healthy and takes no traffic yet. */
 export interface Candidate {
   readonly release: Omit<Release, 'createdAt' | 'prunedAt'>
-  readonly booted: Booted
+  /** Its web processes. */
+  readonly web: Group
 }
 
 /** From files to a healthy candidate. A failure leaves nothing behind: no directory, no process, no port. */
@@ -50,22 +55,28 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     await rm(slug, { recursive: true, force: true })
     await receive(ctx, work, source, slug)
     const packageJson = await readPackageJson(slug)
-    const findStart = () => findStartCommand(slug, packageJson, work.project.startCommand)
+    const find = () => findCommands(slug, packageJson, work.project.startCommand)
     // what a build makes may be what is started; without one, it is known at once that nothing can be
-    const known = packageJson?.scripts.build ? null : await findStart()
+    const known = packageJson?.scripts.build ? null : await find()
     await install(ctx, work, slug, packageJson)
     await runBuild(ctx, work, slug, packageJson)
-    const start = known ?? (await findStart())
+    const { start, workers, release } = known ?? (await find())
+    if (release !== null) await releasePhase(ctx, work, slug, release)
     const { source: origin } = work.deployment
     const { envVars } = work.project
-    return await bootRelease(ctx, work, { slug: work.release, source: origin, start, envVars })
+    const { command } = start
+    const files = { slug: work.release, source: origin, command, workers, envVars }
+    return await bootRelease(ctx, work, files, start.origin)
   } catch (error) {
     await rm(slug, { recursive: true, force: true })
     throw error
   }
 }
 
-/** From a slug that exists (rollback, new config vars) to a healthy candidate: it begins at the boot. */
+/**
+ * From a slug that exists (rollback, new config vars) to a healthy candidate: it begins at the boot. The release
+ * phase has run for these files already; an old one must not run over a newer database.
+ */
 export async function proveSlug(
   ctx: Context,
   work: Work,
@@ -76,8 +87,7 @@ export async function proveSlug(
   const link = ctx.paths.release(work.project.name, work.release)
   await linkRelease(ctx.paths.releases(work.project.name), work.release, base.slug)
   try {
-    const start = { command: base.command, origin: `v${base.slug}: ${base.command}` }
-    return await bootRelease(ctx, work, { slug: base.slug, source: base.source, start, envVars })
+    return await bootRelease(ctx, work, { ...base, envVars }, `v${base.slug}: ${base.command}`)
   } catch (error) {
     await rm(link, { recursive: true, force: true })
     throw error
@@ -86,7 +96,7 @@ export async function proveSlug(
 
 /** Undoes a candidate that will not go live. */
 export async function abandon(ctx: Context, work: Work, candidate: Candidate): Promise<void> {
-  await discardCandidate(ctx, work.project.id, candidate.booted.ref)
+  await discardCandidate(ctx, work.project.id, candidate.web)
   await rm(ctx.paths.release(work.project.name, work.release), { recursive: true, force: true })
 }
 
@@ -102,9 +112,11 @@ export async function goLive(
   alongside: () => void = () => {},
 ): Promise<boolean> {
   const { project, deployment } = work
+  const { release, web } = candidate
   ctx.store.transaction(() => {
-    ctx.store.releases.create(candidate.release)
-    ctx.store.instances.promote(project.id, candidate.booted.ref.generation)
+    ctx.store.releases.create(release)
+    ctx.store.instances.promote(project.id, web.ref.generation)
+    placeWorkers(ctx, project, release, web.ref.generation)
     ctx.store.projects.update(project.id, { currentRelease: work.release, status: 'running' })
     ctx.store.deployments.retireLive(project.id)
     ctx.store.deployments.finish(deployment.id, { status: 'live', release: work.release })
@@ -170,31 +182,27 @@ async function runBuild(
   })
 }
 
+async function releasePhase(ctx: Context, work: Work, directory: string, command: string): Promise<void> {
+  const { project, release, signal, job } = work
+  await work.journal.step('Release', async (step) => {
+    step.note(command)
+    const place = { project: project.name, release, directory, envVars: project.envVars }
+    await runReleasePhase(ctx, place, command, { signal, job, step })
+  })
+}
+
 async function bootRelease(
   ctx: Context,
   work: Work,
-  what: Pick<Release, 'slug' | 'source' | 'envVars'> & { readonly start: StartCommand },
+  files: Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'envVars'>,
+  origin: string,
 ): Promise<Candidate> {
   const { project, deployment, release, journal, signal } = work
-  const { slug, source, start, envVars } = what
+  const { slug, source, command, workers, envVars } = files
   const directory = ctx.paths.release(project.name, slug)
-  const { command, origin } = start
-  const booted = await boot(
-    ctx,
-    { project, release, slug, directory, command, origin, envVars },
-    journal,
-    signal,
-  )
-  return {
-    booted,
-    release: {
-      projectId: project.id,
-      number: release,
-      deployment: deployment.number,
-      slug,
-      source,
-      command,
-      envVars,
-    },
-  }
+  const count = countOf(project.processes, 'web')
+  const plan = { project, release, slug, directory, command, origin, envVars, count }
+  const web = await boot(ctx, plan, journal, signal)
+  const made = { projectId: project.id, number: release, deployment: deployment.number }
+  return { web, release: { ...made, slug, source, command, workers, envVars } }
 }

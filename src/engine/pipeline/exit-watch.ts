@@ -14,11 +14,17 @@ export interface ExitWatch {
 }
 
 /** PM2's "online" and "errored" cannot be trusted, so exits are counted from its bus. */
-export function watchExits(ctx: Context, ref: GroupRef, port: number, signal: AbortSignal): ExitWatch {
+export function watchExits(
+  ctx: Context,
+  ref: GroupRef,
+  { index, port }: { readonly index: number; readonly port: number },
+  signal: AbortSignal,
+): ExitWatch {
   const ended = new AbortController()
   let exit: InstanceExit | undefined
   const unsubscribe = ctx.runtime.onExit((event) => {
     if (event.project !== ref.project || event.generation !== ref.generation) return
+    if (event.type !== ref.type || event.index !== index) return
     exit ??= event
     ended.abort()
   })

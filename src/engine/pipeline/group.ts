@@ -10,7 +10,12 @@ const staticServer = path.join(import.meta.dirname, '..', 'static-server.js')
 /** SIGTERM to SIGKILL. */
 const graceMs = 10_000
 
-/** What the runtime is to start for one instance of a release. */
+export interface Place {
+  readonly index: number
+  readonly port: number | null
+}
+
+/** What the runtime is to start for some instances of a release. */
 export function groupOf(
   ctx: Context,
   ref: GroupRef,
@@ -19,24 +24,23 @@ export function groupOf(
     readonly command: string
     readonly envVars: Readonly<Record<string, string>>
   },
-  instance: { readonly index: number; readonly port: number | null },
+  places: readonly Place[],
 ): GroupSpec {
   const { directory, command, envVars } = release
-  const env = instanceEnvironment({
-    project: ref.project,
-    release: ref.release,
-    type: ref.type,
-    ...instance,
-    directory,
-    dataDirectory: ctx.paths.data(ref.project),
-    configVars: envVars,
-    system: ctx.environment,
-  })
+  const environment = (place: Place) =>
+    instanceEnvironment({
+      ...ref,
+      ...place,
+      directory,
+      dataDirectory: ctx.paths.data(ref.project),
+      configVars: envVars,
+      system: ctx.environment,
+    })
   return {
     ...ref,
     cwd: directory,
     command: command === staticCommand ? `node '${staticServer}' .` : command,
-    instances: [{ ...instance, env }],
+    instances: places.map((place) => ({ ...place, env: environment(place) })),
     logDirectory: ctx.paths.projectLogs(ref.project),
     graceMs,
   }

@@ -17,9 +17,13 @@ export function header(project: string, label: string, message: string | null): 
   return message ? `${start} ${cut(`"${oneLine(message)}`, Math.max(width - start.length - 2, 20))}"` : start
 }
 
+/** Steps that every deployment has; one that only some have stands between them without a number. */
+const numbered: readonly StepName[] = stepNames.filter((name) => name !== 'Release')
+
 /** `[3/5] Build     npm run build                  7.4s  FAILED` */
 export function stepLine(name: StepName, note: string, ms: number, failed = false): string {
-  const position = `[${stepNames.indexOf(name) + 1}/${stepNames.length}]`
+  const number = numbered.indexOf(name) + 1
+  const position = number > 0 ? `[${number}/${numbered.length}]` : '     '
   const line = `${position} ${name.padEnd(10)}${cut(note, noteWidth).padEnd(30)} ${seconds(ms).padStart(6)}`
   return failed ? `${line}  FAILED` : line
 }

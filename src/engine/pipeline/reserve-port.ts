@@ -12,10 +12,15 @@ export interface PortHolder {
 }
 
 /** The row with the UNIQUE port is the lock on it; a port somebody else listens on is passed over. */
-export async function reservePort(ctx: Context, holder: PortHolder, generation: number): Promise<number> {
+export async function reservePort(
+  ctx: Context,
+  holder: PortHolder,
+  { generation, position }: { readonly generation: number; readonly position: number },
+): Promise<number> {
   const { project, release, slug } = holder
-  const port = await findPort(ctx, project.port, generation)
-  const place = { projectId: project.id, release, slug, type: 'web', position: 1, generation } as const
+  // the port of the project's own is the first instance's
+  const port = await findPort(ctx, position === 1 ? project.port : null, generation)
+  const place = { projectId: project.id, release, slug, type: 'web', position, generation } as const
   ctx.store.instances.create({ ...place, port, state: 'candidate' })
   return port
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
 import { until } from '../../testing/until.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { generationsOf } from './retire.ts'
+import { groupsOf } from './discard.ts'
 
 async function withReleases(
   count: number,
@@ -111,7 +111,7 @@ test('a front door that is away has no traffic to wait for', async () => {
   })
 })
 
-test('a group of several instances is ended once', () => {
+test('a group is ended once, and only those of its instances that are to end', () => {
   const row = {
     projectId: 1,
     release: 1,
@@ -121,6 +121,7 @@ test('a group of several instances is ended once', () => {
     port: null,
     state: 'retiring' as const,
   }
-  const rows = [1, 2].map((position) => ({ ...row, position }))
-  assert.deepEqual(generationsOf('shop', rows), [{ project: 'shop', type: 'web', release: 1, generation: 7 }])
+  const rows = [2, 3].map((position) => ({ ...row, position }))
+  const ref = { project: 'shop', type: 'web', release: 1, generation: 7 }
+  assert.deepEqual(groupsOf('shop', rows), [{ ref, positions: [2, 3] }])
 })

@@ -1,16 +1,16 @@
 import type { Context } from '../context.ts'
-import type { GroupRef } from '../ports.ts'
-import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { discard } from './boot.ts'
+import { discard, groupsOf } from './discard.ts'
 import { prune } from './prune.ts'
+import { isWorker, turnOverWorkers } from './workers.ts'
 
-const graceMs = 10_000
-
-/** After a switch: what the old generations still answer is waited for, then they end, then old releases go and the repository is tidied. */
+/**
+ * After a switch: what the old generations still answer is waited for, then they end; workers are turned over;
+ * then old releases go and the repository is tidied.
+ */
 export function retireOld(ctx: Context, project: ProjectRow): void {
   ctx.background.run(`retiring old processes of ${project.name}`, async () => {
-    await endRetiring(ctx, project)
+    await settle(ctx, project)
     const done = await ctx.turns.take(project.id)
     try {
       await prune(ctx, project.id)
@@ -21,21 +21,22 @@ export function retireOld(ctx: Context, project: ProjectRow): void {
   })
 }
 
-/** Drains and ends every generation of the project that is marked as retiring. */
-export async function endRetiring(ctx: Context, project: ProjectRow): Promise<void> {
-  const rows = ctx.store.instances.ofProject(project.id, 'retiring')
-  const endpoints = rows.flatMap((row) => (row.port === null ? [] : [{ host: '127.0.0.1', port: row.port }]))
-  if (endpoints.length > 0) await drain(ctx, endpoints)
-  await Promise.all(generationsOf(project.name, rows).map((ref) => discard(ctx, project.id, ref, graceMs)))
+/**
+ * Ends whatever of the project is marked as retiring, and starts the workers that are to serve. Workers do not
+ * wait for old traffic, which may take its time.
+ */
+export async function settle(ctx: Context, project: Pick<ProjectRow, 'id' | 'name'>): Promise<void> {
+  await Promise.all([endOldWeb(ctx, project), turnOverWorkers(ctx, project)])
 }
 
-/** The groups that a set of rows belongs to, each once. */
-export function generationsOf(project: string, rows: readonly InstanceRow[]): GroupRef[] {
-  const refs = new Map<string, GroupRef>()
-  for (const { type, release, generation } of rows) {
-    refs.set(`${type} ${generation}`, { project, type, release, generation })
-  }
-  return [...refs.values()]
+/** One at a time, each looking anew: a position that was given up and taken again is not ended by mistake. */
+function endOldWeb(ctx: Context, { id, name }: Pick<ProjectRow, 'id' | 'name'>): Promise<void> {
+  return ctx.inOrder(`web of ${id}`, async () => {
+    const rows = ctx.store.instances.ofProject(id, 'retiring').filter((row) => !isWorker(row))
+    const endpoints = rows.flatMap(({ port }) => (port === null ? [] : [{ host: '127.0.0.1', port }]))
+    if (endpoints.length > 0) await drain(ctx, endpoints)
+    await Promise.all(groupsOf(name, rows).map((group) => discard(ctx, id, group)))
+  })
 }
 
 /** A front door that is away has no traffic to wait for. */

@@ -6,7 +6,7 @@ import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { isRefusal } from '../domain/refusal.ts'
 import { run } from '../shell.ts'
 import { readPackageJson } from './package-json.ts'
-import { findStartCommand, procfileCommand } from './start-command.ts'
+import { findCommands } from './start-command.ts'
 
 /** The start command of a folder with these files. */
 async function commandOf(files: Readonly<Record<string, string>>, setting = '') {
@@ -16,7 +16,7 @@ async function commandOf(files: Readonly<Record<string, string>>, setting = '') 
       await mkdir(path.dirname(path.join(slug, name)), { recursive: true })
       await writeFile(path.join(slug, name), text)
     }
-    return await findStartCommand(slug, await readPackageJson(slug), setting)
+    return (await findCommands(slug, await readPackageJson(slug), setting)).start
   } finally {
     await removeDirectory(slug)
   }
@@ -61,13 +61,6 @@ test('nothing to go by is no_package; a package that does not say how is no_star
 test('a main with shell characters in its name is one word', async () => {
   const found = await commandOf({ ...manifest({ main: "it's; id.js" }), "it's; id.js": '' })
   assert.equal(found.command, "node 'it'\\''s; id.js'")
-})
-
-test('Procfile lines may end as on Windows, and other types are not taken for web', () => {
-  const text = 'release: npm run migrate\r\nwebhook: no\r\nweb:   node a.js --x=1  \r\n'
-  assert.equal(procfileCommand(text, 'web'), 'node a.js --x=1')
-  assert.equal(procfileCommand('web:', 'web'), null)
-  assert.equal(procfileCommand('# web: no', 'web'), null)
 })
 
 /** What `/bin/sh` does with an npm start of these scripts. */

@@ -1,14 +1,34 @@
-import { access, readFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import path from 'node:path'
 import { Refusal } from '../domain/refusal.ts'
 import { staticCommand } from './group.ts'
 import type { PackageJson } from './package-json.ts'
+import { type Procfile, readProcfile } from './procfile.ts'
 
 export interface StartCommand {
   /** What `/bin/sh` runs in the slug. */
   readonly command: string
   /** For people: where it came from, `npm start`, `Procfile web`. */
   readonly origin: string
+}
+
+/** What a slug says about how it is to be run. */
+export interface SlugCommands {
+  readonly start: StartCommand
+  readonly workers: Readonly<Record<string, string>>
+  /** Of the release phase. */
+  readonly release: string | null
+}
+
+/** All commands of a slug. Refuses as `findStartCommand` and `readProcfile` do. */
+export async function findCommands(
+  slug: string,
+  packageJson: PackageJson | null,
+  setting: string,
+): Promise<SlugCommands> {
+  const procfile = await readProcfile(slug)
+  const start = await findStartCommand(slug, packageJson, setting, procfile)
+  return { start, workers: procfile?.workers ?? {}, release: procfile?.release ?? null }
 }
 
 /**
@@ -20,10 +40,10 @@ export async function findStartCommand(
   slug: string,
   packageJson: PackageJson | null,
   setting: string,
+  procfile: Procfile | null,
 ): Promise<StartCommand> {
   if (setting) return { command: setting, origin: setting }
-  const procfile = await readText(path.join(slug, 'Procfile'))
-  const web = procfile === null ? null : procfileCommand(procfile, 'web')
+  const web = procfile?.web
   if (web) return { command: web, origin: `Procfile: ${web}` }
   const scripts = packageJson?.scripts ?? {}
   if (scripts.start) return { command: npmStart(scripts), origin: `npm start` }
@@ -37,15 +57,6 @@ export async function findStartCommand(
     return { command: staticCommand, origin: 'static files' }
   }
   throw packageJson || procfile !== null ? noStartCommand() : noPackage()
-}
-
-/** The command of one process type in a Procfile, or null. */
-export function procfileCommand(text: string, type: string): string | null {
-  for (const line of text.split(/\r?\n/)) {
-    const match = /^([A-Za-z0-9_-]+):\s*(.+?)\s*$/.exec(line)
-    if (match && match[1] === type) return match[2] ?? null
-  }
-  return null
 }
 
 /**
@@ -72,15 +83,6 @@ function noStartCommand(): Refusal {
 
 function quote(word: string): string {
   return /^[\w./@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-}
-
-async function readText(file: string): Promise<string | null> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
-  }
 }
 
 async function exists(file: string): Promise<boolean> {

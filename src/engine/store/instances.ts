@@ -16,6 +16,8 @@ export interface InstanceRow {
   readonly state: InstanceState
 }
 
+type Group = Pick<InstanceRow, 'type' | 'generation'>
+
 export type Instances = ReturnType<typeof createInstances>
 
 const columns = 'project_id AS projectId, release, type, position, generation, slug, port, state'
@@ -27,16 +29,24 @@ export function createInstances(db: Db, now: () => string) {
   const promote = db.prepare(
     `UPDATE instances SET state = 'serving' WHERE project_id = ? AND generation = ? AND state = 'candidate'`,
   )
-  const retire = db.prepare(
+  const retireOthers = db.prepare(
     `UPDATE instances SET state = 'retiring' WHERE project_id = ? AND generation <> ? AND state = 'serving'`,
   )
-  const retireOne = db.prepare(
-    `UPDATE instances SET state = 'retiring' WHERE project_id = ? AND generation = ?`,
+  const retireType = db.prepare(
+    `UPDATE instances SET state = 'retiring' WHERE project_id = ? AND type = ? AND state = 'serving'`,
   )
+  const retireAbove = db.prepare(`
+    UPDATE instances SET state = 'retiring'
+    WHERE project_id = ? AND type = ? AND position > ? AND state = 'serving'`)
+  const retireOne = db.prepare(`
+    UPDATE instances SET state = 'retiring'
+    WHERE project_id = ? AND generation = ? AND type = ? AND position = ?`)
   const movePort = db.prepare(
     'UPDATE instances SET port = ? WHERE project_id = ? AND generation = ? AND type = ? AND position = ?',
   )
-  const remove = db.prepare('DELETE FROM instances WHERE project_id = ? AND generation = ?')
+  const remove = db.prepare(
+    'DELETE FROM instances WHERE project_id = ? AND generation = ? AND type = ? AND position = ?',
+  )
   const ofProject = db.prepare(
     `SELECT ${columns} FROM instances WHERE project_id = ? ORDER BY type, position, generation`,
   )
@@ -49,22 +59,35 @@ export function createInstances(db: Db, now: () => string) {
     /** This generation serves from now on; every other serving one of the project is to end. */
     promote(projectId: number, generation: number): void {
       promote.run(projectId, generation)
-      retire.run(projectId, generation)
+      retireOthers.run(projectId, generation)
+    },
+    /** This generation serves too, beside whatever serves already. */
+    admit(projectId: number, generation: number): void {
+      promote.run(projectId, generation)
     },
     /** It has to run on another port. */
     movePort(row: InstanceRow, port: number): void {
       movePort.run(port, row.projectId, row.generation, row.type, row.position)
     },
-    /** This generation is to end, whatever it was. */
-    retire(projectId: number, generation: number): void {
-      retireOne.run(projectId, generation)
+    /** These instances of a group are to end, whatever they were. */
+    retire(projectId: number, { type, generation }: Group, positions: readonly number[]): void {
+      for (const position of positions) retireOne.run(projectId, generation, type, position)
+    },
+    /** Every serving instance of the type is to end. */
+    retireType(projectId: number, type: string): void {
+      retireType.run(projectId, type)
+    },
+    /** Only so many of the type are still wanted: those with the highest positions are to end. */
+    retireAbove(projectId: number, type: string, count: number): void {
+      retireAbove.run(projectId, type, count)
     },
     /** Everything of the project is to end. */
     retireAll(projectId: number): void {
-      retire.run(projectId, -1)
+      retireOthers.run(projectId, -1)
     },
-    remove(projectId: number, generation: number): void {
-      remove.run(projectId, generation)
+    /** They have ended. */
+    remove(projectId: number, { type, generation }: Group, positions: readonly number[]): void {
+      for (const position of positions) remove.run(projectId, generation, type, position)
     },
     ofProject(projectId: number, state?: InstanceState): InstanceRow[] {
       const rows = ofProject.all(projectId) as InstanceRow[]

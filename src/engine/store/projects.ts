@@ -1,3 +1,4 @@
+import type { ProcessCounts } from '../domain/process.ts'
 import type { ProjectStatus } from '../domain/project.ts'
 import type { Db } from './database.ts'
 
@@ -25,6 +26,10 @@ export interface ProjectRow {
   /** Its node_modules is written to: give every release a private copy. */
   readonly privateModules: boolean
   readonly currentRelease: number | null
+  /** How many of each process type were asked for, also of types that only older releases have. */
+  readonly processes: ProcessCounts
+  /** Workers of a new release start while those of the old one still end; else only after that. */
+  readonly overlapWorkers: boolean
 }
 
 export interface NewProject {
@@ -105,6 +110,8 @@ const columnOf: Record<keyof ProjectChange, string> = {
   keepReleases: 'keep_releases',
   privateModules: 'private_modules',
   currentRelease: 'current_release',
+  processes: 'processes',
+  overlapWorkers: 'overlap_workers',
 }
 
 function toColumn(value: unknown): string | number | null {
@@ -132,6 +139,8 @@ interface RawProject {
   keep_releases: number | null
   private_modules: number
   current_release: number | null
+  processes: string
+  overlap_workers: number
 }
 
 function toProject(row: RawProject): ProjectRow {
@@ -153,5 +162,7 @@ function toProject(row: RawProject): ProjectRow {
     keepReleases: row.keep_releases,
     privateModules: row.private_modules === 1,
     currentRelease: row.current_release,
+    processes: JSON.parse(row.processes) as Record<string, number>,
+    overlapWorkers: row.overlap_workers === 1,
   }
 }

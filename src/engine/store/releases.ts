@@ -1,3 +1,4 @@
+import { typesOf } from '../domain/process.ts'
 import type { Release } from '../domain/release.ts'
 import type { SourceKind } from '../ports.ts'
 import type { Db } from './database.ts'
@@ -6,22 +7,38 @@ export type Releases = ReturnType<typeof createReleases>
 
 export function createReleases(db: Db, now: () => string) {
   const insert = db.prepare(`
-    INSERT INTO releases (project_id, number, deployment, slug, source_kind, revision, message, command, env_vars, created_at)
-    VALUES (@projectId, @number, @deployment, @slug, @kind, @revision, @message, @command, @envVars, @now)`)
+    INSERT INTO releases (project_id, number, deployment, slug, source_kind, revision, message, command, workers, env_vars, created_at)
+    VALUES (@projectId, @number, @deployment, @slug, @kind, @revision, @message, @command, @workers, @envVars, @now)`)
   const find = db.prepare('SELECT * FROM releases WHERE project_id = ? AND number = ?')
   const list = db.prepare('SELECT * FROM releases WHERE project_id = ? ORDER BY number DESC')
+  const workers = db.prepare('SELECT workers FROM releases WHERE project_id = ? AND number = ?').pluck()
+  const current = db
+    .prepare(`
+    SELECT projects.id, workers FROM projects
+    JOIN releases ON releases.project_id = projects.id AND releases.number = projects.current_release`)
+    .raw()
   const newest = db.prepare('SELECT max(number) AS number FROM releases WHERE project_id = ?')
   const prune = db.prepare(
     'UPDATE releases SET pruned_at = ? WHERE project_id = ? AND slug = ? AND pruned_at IS NULL',
   )
   return {
     create(release: Omit<Release, 'createdAt' | 'prunedAt'>): void {
-      const { source, envVars, ...rest } = release
-      insert.run({ ...rest, ...source, envVars: JSON.stringify(envVars), now: now() })
+      const { source, envVars, workers, ...rest } = release
+      const texts = { envVars: JSON.stringify(envVars), workers: JSON.stringify(workers) }
+      insert.run({ ...rest, ...source, ...texts, now: now() })
     },
     find(projectId: number, number: number): Release | null {
       const row = find.get(projectId, number) as RawRelease | undefined
       return row ? toRelease(row) : null
+    },
+    /** The process types of a release; only `web` where there is no such release. */
+    types(projectId: number, number: number | null): string[] {
+      return typesIn((workers.get(projectId, number) as string | undefined) ?? '{}')
+    },
+    /** The process types of every project's current release. */
+    currentTypes(): Map<number, string[]> {
+      const rows = current.all() as [number, string][]
+      return new Map(rows.map(([projectId, text]) => [projectId, typesIn(text)]))
     },
     /** Newest first, pruned ones too. */
     list(projectId: number): Release[] {
@@ -38,6 +55,10 @@ export function createReleases(db: Db, now: () => string) {
   }
 }
 
+function typesIn(text: string): string[] {
+  return typesOf({ workers: JSON.parse(text) as Record<string, string> })
+}
+
 interface RawRelease {
   project_id: number
   number: number
@@ -47,6 +68,7 @@ interface RawRelease {
   revision: string
   message: string | null
   command: string
+  workers: string
   env_vars: string
   created_at: string
   pruned_at: string | null
@@ -60,6 +82,7 @@ function toRelease(row: RawRelease): Release {
     slug: row.slug,
     source: { kind: row.source_kind, revision: row.revision, message: row.message },
     command: row.command,
+    workers: JSON.parse(row.workers) as Record<string, string>,
     envVars: JSON.parse(row.env_vars) as Record<string, string>,
     createdAt: row.created_at,
     prunedAt: row.pruned_at,

@@ -89,7 +89,7 @@ test('a port belongs to one instance of all projects', () => {
   const taken = row({ projectId: blog.id, generation: 2, port: 20_007 })
   assert.throws(() => store.instances.create(taken), { code: 'SQLITE_CONSTRAINT_UNIQUE' })
   assert.equal(store.instances.portTaken(20_007), true)
-  store.instances.remove(shop.id, 1)
+  store.instances.remove(shop.id, { type: 'web', generation: 1 }, [1])
   assert.equal(store.instances.portTaken(20_007), false)
   store.instances.create(taken)
   store.instances.create(row({ projectId: blog.id, generation: 3 }))
@@ -106,7 +106,7 @@ test('promoting a generation retires what served so far, of this project alone',
   const states = (id: number) => store.instances.ofProject(id).map(({ state }) => state)
   assert.deepEqual(states(shop.id), ['retiring', 'serving', 'candidate'])
   assert.deepEqual(states(blog.id), ['serving'])
-  store.instances.retire(shop.id, 3)
+  store.instances.retire(shop.id, { type: 'web', generation: 3 }, [1])
   store.instances.retireAll(shop.id)
   assert.deepEqual(states(shop.id), ['retiring', 'retiring', 'retiring'])
 })
@@ -215,7 +215,8 @@ test('deployments are paged, newest first', () => {
 test('a release is never written twice, and pruning a slug is noted for all that used it', () => {
   const { store, shop } = createRig()
   assert.equal(store.releases.next(shop.id), 1)
-  const release = { projectId: shop.id, deployment: 1, source: git, command: 'node .', envVars: { A: '1' } }
+  const commands = { command: 'node .', workers: { clock: 'node clock.js' } }
+  const release = { projectId: shop.id, deployment: 1, source: git, ...commands, envVars: { A: '1' } }
   store.releases.create({ ...release, number: 1, slug: 1 })
   store.releases.create({ ...release, number: 2, slug: 2 })
   store.releases.create({ ...release, number: 3, slug: 1 })
@@ -231,6 +232,11 @@ test('a release is never written twice, and pruning a slug is noted for all that
     ],
   )
   assert.deepEqual(store.releases.find(shop.id, 2)?.envVars, { A: '1' })
+  assert.deepEqual(store.releases.find(shop.id, 2)?.workers, { clock: 'node clock.js' })
+  assert.deepEqual(store.releases.types(shop.id, 2), ['web', 'clock'])
+  assert.deepEqual(store.releases.types(shop.id, null), ['web'])
+  store.projects.update(shop.id, { currentRelease: 2 })
+  assert.deepEqual([...store.releases.currentTypes()], [[shop.id, ['web', 'clock']]])
 })
 
 test('everything of a project goes with its row', () => {
@@ -239,7 +245,7 @@ test('everything of a project goes with its row', () => {
   store.deployments.putStep(id, 0, { name: 'Receive', status: 'done', ms: 1, note: '' })
   store.instances.create(row({ projectId: shop.id }))
   const release = { projectId: shop.id, number: 1, slug: 1, deployment: 1, source: git }
-  store.releases.create({ ...release, command: '', envVars: {} })
+  store.releases.create({ ...release, command: '', workers: {}, envVars: {} })
   store.projects.remove(shop.id)
   for (const table of ['deployments', 'deployment_steps', 'releases', 'instances']) {
     assert.equal(db.prepare(`SELECT count(*) FROM ${table}`).pluck().get(), 0, table)

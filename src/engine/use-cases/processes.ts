@@ -1,15 +1,19 @@
 import type { Context } from '../context.ts'
+import { changeCounts, countOf, type ProcessCounts, typesOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import { boot, discardCandidate } from '../pipeline/boot.ts'
+import { type BootPlan, boot, grow } from '../pipeline/boot.ts'
+import { discardCandidate, type Group } from '../pipeline/discard.ts'
 import { silentJournal } from '../pipeline/journal.ts'
-import { endRetiring, retireOld } from '../pipeline/retire.ts'
+import { retireOld, settle } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
+import { placeType, placeWorkers } from '../pipeline/workers.ts'
+import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
 export type ProcessCases = ReturnType<typeof createProcessCases>
 
-/** Start, stop and restart of what is deployed already; no new release, no deployment. */
+/** Start, stop, restart and number of what is deployed already; no new release, no deployment. */
 export function createProcessCases(ctx: Context) {
   return {
     /** Starts a stopped project; a running one is left as it is. */
@@ -29,7 +33,21 @@ export function createProcessCases(ctx: Context) {
           ctx.store.projects.update(current.id, { status: 'stopped' })
           ctx.store.instances.retireAll(current.id)
         })
-        if (await switchRoutes(ctx)) await endRetiring(ctx, current)
+        if (await switchRoutes(ctx)) await settle(ctx, current)
+      }),
+
+    /**
+     * So many instances of each named type from now on, over releases and restarts; the others are left as they
+     * are. New ones take traffic once they are healthy; those that are too many end when their requests have.
+     * Refuses with `invalid` (no such type, no such number), `conflict` (no release yet), and as a boot does:
+     * then nothing has changed.
+     */
+    scale: (project: ProjectRow, change: ProcessCounts): Promise<void> =>
+      inTurn(ctx, project, async (current) => {
+        const release = currentRelease(ctx, current)
+        const processes = changeCounts(current.processes, change, typesOf(release))
+        if (current.status === 'stopped') ctx.store.projects.update(current.id, { processes })
+        else await reach(ctx, current, release, processes)
       }),
   }
 }
@@ -51,20 +69,99 @@ async function inTurn(
 
 async function bootGeneration(ctx: Context, project: ProjectRow): Promise<void> {
   const release = currentRelease(ctx, project)
-  const { number, slug, command, envVars } = release
-  const directory = ctx.paths.release(project.name, slug)
-  const plan = { project, release: number, slug, directory, command, origin: command, envVars }
-  const booted = await boot(ctx, plan, silentJournal, ctx.closing)
+  const web = await boot(ctx, planOf(ctx, project, release), silentJournal, ctx.closing)
+  await commitOrDiscard(ctx, project, web, () => {
+    ctx.store.instances.promote(project.id, web.ref.generation)
+    placeWorkers(ctx, project, release, web.ref.generation)
+    ctx.store.projects.update(project.id, { status: 'running' })
+  })
+  if (await switchRoutes(ctx)) retireOld(ctx, project)
+}
+
+/** From the instances that serve to the wanted numbers: first more, then the commit and the switch, then fewer. */
+async function reach(
+  ctx: Context,
+  project: ProjectRow,
+  release: Release,
+  processes: ProcessCounts,
+): Promise<void> {
+  const serving = ctx.store.instances.ofProject(project.id, 'serving')
+  await freePositions(ctx, project, serving)
+  const web = await growWeb(ctx, project, release, serving, countOf(processes, 'web'))
+  await commitOrDiscard(ctx, project, web, () => {
+    ctx.store.instances.admit(project.id, web.ref.generation)
+    for (const type of Object.keys(release.workers)) {
+      const of = {
+        release: release.number,
+        slug: release.slug,
+        type,
+        generation: generationOf(ctx, serving, type),
+      }
+      placeType(ctx, project, of, highest(serving, type) + 1, countOf(processes, type))
+    }
+    for (const type of typesOf(release)) {
+      ctx.store.instances.retireAbove(project.id, type, countOf(processes, type))
+    }
+    ctx.store.projects.update(project.id, { processes })
+  })
+  if (await switchRoutes(ctx)) await settle(ctx, project)
+}
+
+/** A position that was given up a moment ago cannot be taken again before it has ended. */
+async function freePositions(
+  ctx: Context,
+  project: ProjectRow,
+  serving: readonly InstanceRow[],
+): Promise<void> {
+  const ending = ctx.store.instances.ofProject(project.id, 'retiring')
+  const sameGroup = (a: InstanceRow, b: InstanceRow) => a.type === b.type && a.generation === b.generation
+  if (ending.some((row) => serving.some((other) => sameGroup(row, other)))) await settle(ctx, project)
+}
+
+/** The web instances that are still lacking, healthy and without traffic. */
+function growWeb(
+  ctx: Context,
+  project: ProjectRow,
+  release: Release,
+  serving: readonly InstanceRow[],
+  wanted: number,
+): Promise<Group> {
+  const from = highest(serving, 'web')
+  const positions = Array.from({ length: Math.max(wanted - from, 0) }, (_, index) => from + 1 + index)
+  const generation = generationOf(ctx, serving, 'web')
+  return grow(ctx, planOf(ctx, project, release), { generation, positions }, ctx.closing)
+}
+
+/** Healthy instances that could not be written down must not stay. */
+async function commitOrDiscard(
+  ctx: Context,
+  project: ProjectRow,
+  web: Group,
+  write: () => void,
+): Promise<void> {
   try {
-    ctx.store.transaction(() => {
-      ctx.store.instances.promote(project.id, booted.ref.generation)
-      ctx.store.projects.update(project.id, { status: 'running' })
-    })
+    ctx.store.transaction(write)
   } catch (error) {
-    await discardCandidate(ctx, project.id, booted.ref)
+    await discardCandidate(ctx, project.id, web)
     throw error
   }
-  if (await switchRoutes(ctx)) retireOld(ctx, project)
+}
+
+function planOf(ctx: Context, project: ProjectRow, release: Release): BootPlan {
+  const { number, slug, command, envVars } = release
+  const directory = ctx.paths.release(project.name, slug)
+  const count = countOf(project.processes, 'web')
+  return { project, release: number, slug, directory, command, origin: command, envVars, count }
+}
+
+/** More instances of a type join the generation that serves; where none does, they begin one. */
+function generationOf(ctx: Context, serving: readonly InstanceRow[], type: string): number {
+  const row = serving.find((instance) => instance.type === type)
+  return row?.generation ?? ctx.store.settings.next('generation')
+}
+
+function highest(serving: readonly InstanceRow[], type: string): number {
+  return Math.max(0, ...serving.flatMap((row) => (row.type === type ? [row.position] : [])))
 }
 
 function currentRelease(ctx: Context, project: ProjectRow): Release {

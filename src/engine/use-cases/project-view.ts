@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import { wantedOf } from '../domain/process.ts'
 import type { Sight } from '../metrics/watched-runtime.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -22,6 +23,8 @@ export interface ProjectView {
   readonly deploying: boolean
   /** Its own hosts, beside `<name>.<base domain>`. */
   readonly domains: readonly string[]
+  /** How many of each process type are wanted. */
+  readonly processes: Readonly<Record<string, number>>
   readonly instances: readonly InstanceView[]
 }
 
@@ -37,10 +40,12 @@ export async function viewAll(ctx: Context): Promise<ProjectView[]> {
   }
   const busy = ctx.store.deployments.busyProjects()
   const domains = ctx.store.domains.byProject()
+  const types = ctx.store.releases.currentTypes()
   return ctx.store.projects.list().map((project) => ({
     project,
     deploying: busy.has(project.id),
     domains: (domains.get(project.id) ?? []).map(({ domain }) => domain),
+    processes: wantedOf(project.processes, types.get(project.id) ?? ['web']),
     instances: (serving.get(project.id) ?? []).map((row) => instanceView(ctx, row, project.name, sight)),
   }))
 }
@@ -52,6 +57,7 @@ export async function viewOne(ctx: Context, project: ProjectRow): Promise<Projec
     project,
     deploying: ctx.store.deployments.isBusy(project.id),
     domains: ctx.store.domains.ofProject(project.id).map(({ domain }) => domain),
+    processes: wantedOf(project.processes, ctx.store.releases.types(project.id, project.currentRelease)),
     instances: rows.map((row) => instanceView(ctx, row, project.name, sight)),
   }
 }

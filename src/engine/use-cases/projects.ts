@@ -3,8 +3,8 @@ import { type AppLogLine, type LogQuery, readAppLog } from '../app-log.ts'
 import type { Context } from '../context.ts'
 import { deriveName, projectNamePattern, reservedNames } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'
-import { discard } from '../pipeline/boot.ts'
-import { generationsOf } from '../pipeline/retire.ts'
+import { discard, groupsOf } from '../pipeline/discard.ts'
+import { settle } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
 import type { ProjectChange, ProjectRow } from '../store/projects.ts'
 import { answersAt } from './domains.ts'
@@ -83,13 +83,15 @@ export function createProjectCases(ctx: Context) {
       }
       const end = await ctx.turns.take(project.id)
       try {
-        const groups = generationsOf(project.name, store.instances.ofProject(project.id))
+        const groups = groupsOf(project.name, store.instances.ofProject(project.id))
         store.transaction(() => {
           store.settings.set(deleting(project.name), 'yes')
           store.projects.remove(project.id)
         })
         await switchRoutes(ctx)
-        await Promise.all(groups.map((ref) => discard(ctx, project.id, ref)))
+        await Promise.all(groups.map((group) => discard(ctx, project.id, group)))
+        // a worker may have been on its way
+        await settle(ctx, project)
         await finishRemoval(ctx, project.name)
       } finally {
         end()

@@ -62,6 +62,7 @@ export const changeProject = z
     bootTimeoutMs: z.number().int().min(1_000).max(600_000),
     keepReleases: z.number().int().min(1).max(1000).nullable(),
     privateModules: z.boolean(),
+    overlapWorkers: z.boolean(),
     memoryLimitMb: z.number().int().min(32).max(1_048_576).nullable(),
   })
   .partial()

@@ -39,6 +39,9 @@ export const project = z
     keepReleases: z.number().int().nullable().meta({ description: 'null: the setting of the server' }),
     privateModules: z.boolean(),
     memoryLimitMb: z.number().int().nullable(),
+    overlapWorkers: z
+      .boolean()
+      .meta({ description: 'workers of a new release do not wait for the old ones to end' }),
     release: z.number().int().nullable(),
     processes: z
       .record(z.string(), z.number().int())

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import type { InOrder } from '../../in-order.ts'
 import {
   isAlive,
   type ProcessRow,
@@ -10,7 +11,6 @@ import {
 } from '../../processes.ts'
 import { killGroup } from '../../shell.ts'
 import type { Connection } from './connection.ts'
-import type { InOrder } from './order.ts'
 import { ownership } from './ownership.ts'
 import { type Entry, listEntries } from './records.ts'
 

@@ -51,9 +51,15 @@ export async function startGroup(
   return instancesOf(await entriesOf(parts, group)).filter((instance) => wanted.has(instance.index))
 }
 
-export async function stopGroup(parts: EndingParts, group: GroupRef, graceMs: number): Promise<void> {
+export async function stopGroup(
+  parts: EndingParts,
+  group: GroupRef,
+  graceMs: number,
+  only?: readonly number[],
+): Promise<void> {
   checkRef(group)
-  const entries = await entriesOf(parts, group)
+  const isMeant = ({ name }: Entry) => only?.includes(parseInstanceName(name)?.index ?? 0) ?? true
+  const entries = (await entriesOf(parts, group)).filter(isMeant)
   await Promise.all(entries.map((entry) => endEntry(parts, entry, graceMs)))
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { processTypePattern } from '../../domain/process.ts'
 import { projectNamePattern } from '../../domain/project.ts'
 import { Refusal } from '../../domain/refusal.ts'
 import type { GroupRef } from '../../ports.ts'
@@ -9,7 +10,6 @@ export interface InstanceRef extends GroupRef {
   readonly index: number
 }
 
-const typePattern = /^[A-Za-z][A-Za-z0-9_-]{0,39}$/
 const instancePattern = /^([a-z0-9-]+)\/([A-Za-z0-9_-]+)\.(\d+)\/v(\d+)\/g(\d+)$/
 const servicePattern = /^[a-z][a-z0-9-]{0,39}$/
 /** No project name holds a colon, so no instance is ever taken for a service. */
@@ -43,7 +43,7 @@ export function checkRef(ref: GroupRef): void {
   if (!projectNamePattern.test(ref.project)) {
     throw new Refusal('invalid', `"${ref.project}" is no name for a project`)
   }
-  if (!typePattern.test(ref.type)) {
+  if (!processTypePattern.test(ref.type)) {
     throw new Refusal('invalid', `"${ref.type}" is no name for a process type`, {
       hint: 'use letters, digits, - and _ in the Procfile',
     })

@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Refusal } from '../../domain/refusal.ts'
+import { createOrder } from '../../in-order.ts'
 import type { Runtime } from '../../ports.ts'
 import { createConnection } from './connection.ts'
 import { buryDaemon, capDaemonLog, findDaemon } from './daemon.ts'
@@ -8,7 +9,6 @@ import { type EndingParts, endEntry } from './ending.ts'
 import { exitOf } from './exits.ts'
 import { instancesOf, startGroup, stopGroup } from './groups.ts'
 import { projectFolders } from './names.ts'
-import { createOrder } from './order.ts'
 import { endOrphanProcesses } from './orphans.ts'
 import { listEntries } from './records.ts'
 import { createServices, type Services } from './services.ts'
@@ -84,7 +84,7 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
         await capDaemonLog(pm2Home)
         return startGroup(parts, options, group)
       }),
-    stop: (group, graceMs) => inOrder(group.project, () => stopGroup(parts, group, graceMs)),
+    stop: (group, graceMs, only) => inOrder(group.project, () => stopGroup(parts, group, graceMs, only)),
     list: async (project) => {
       const found = instancesOf(await listEntries(connection))
       return project === undefined ? found : found.filter((instance) => instance.project === project)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createOrder } from './order.ts'
+import { createOrder } from './in-order.ts'
 
 test('tasks of one key run one after the other, also after one failed', async () => {
   const inOrder = createOrder()

@@ -1,0 +1,46 @@
+import type { Context } from '../context.ts'
+import type { GroupRef } from '../ports.ts'
+import type { InstanceRow } from '../store/instances.ts'
+
+/** Some instances of one generation of one process type. */
+export interface Group {
+  readonly ref: GroupRef
+  readonly positions: readonly number[]
+}
+
+const graceMs = 10_000
+
+/**
+ * Ends instances and forgets them. Safe at any time, for such that never ran too. One that cannot be ended now
+ * stays known as retiring: the next retirement ends it.
+ */
+export async function discard(
+  ctx: Context,
+  projectId: number,
+  { ref, positions }: Group,
+  grace = graceMs,
+): Promise<void> {
+  ctx.store.instances.retire(projectId, ref, positions)
+  await ctx.runtime.stop(ref, grace, positions)
+  ctx.store.instances.remove(projectId, ref, positions)
+}
+
+/** Undoes a candidate. Never throws: it must not hide why the candidate is given up. */
+export async function discardCandidate(ctx: Context, projectId: number, group: Group): Promise<void> {
+  if (group.positions.length === 0) return
+  await discard(ctx, projectId, group, 1_000).catch((error: unknown) =>
+    ctx.report.error(`a candidate of ${group.ref.project} could not be ended`, error),
+  )
+}
+
+/** The groups that a set of rows belongs to, each once, with the instances of it that are in the set. */
+export function groupsOf(project: string, rows: readonly InstanceRow[]): Group[] {
+  const groups = new Map<string, { ref: GroupRef; positions: number[] }>()
+  for (const { type, release, generation, position } of rows) {
+    const key = `${type} ${generation}`
+    const group = groups.get(key) ?? { ref: { project, type, release, generation }, positions: [] }
+    group.positions.push(position)
+    groups.set(key, group)
+  }
+  return [...groups.values()]
+}

@@ -1,0 +1,38 @@
+import { confined } from '../confine.ts'
+import type { Context } from '../context.ts'
+import { instanceEnvironment } from '../domain/environment.ts'
+import type { Command } from '../shell.ts'
+import { prepareFolders } from './boot.ts'
+
+/** Where a one-off command runs: one release of one project. */
+export interface Place {
+  readonly project: string
+  readonly release: number
+  /** The slug. */
+  readonly directory: string
+  readonly envVars: Readonly<Record<string, string>>
+}
+
+/** A command with the directory, the environment and the powers of the release's instances, and no port. */
+export async function oneOff(
+  ctx: Context,
+  { project, release, directory, envVars }: Place,
+  name: `${string}.${number}`,
+  argv: readonly [string, ...string[]],
+): Promise<Command> {
+  await prepareFolders(ctx, project)
+  const [type = '', index] = name.split('.')
+  const env = instanceEnvironment({
+    project,
+    release,
+    type,
+    index: Number(index),
+    port: null,
+    directory,
+    dataDirectory: ctx.paths.data(project),
+    configVars: envVars,
+    system: ctx.environment,
+  })
+  const [file, ...args] = argv
+  return confined(ctx.dependencies.tools.confinement, { file, args, cwd: directory, env })
+}

@@ -1,0 +1,56 @@
+import type { Context } from '../context.ts'
+import { commandOf } from '../domain/process.ts'
+import type { Instance } from '../ports.ts'
+import type { InstanceRow } from '../store/instances.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import { groupOf } from './group.ts'
+import { findPort, isFree } from './reserve-port.ts'
+
+/**
+ * Starts an instance that the table says serves; nothing is proved, for its release was healthy before. On the
+ * same port, unless another program has taken it meanwhile: what is routed there must never reach a stranger.
+ * Never throws: one that cannot be started does not keep the others down.
+ */
+export async function startServing(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<void> {
+  const release = ctx.store.releases.find(project.id, row.release)
+  const command = release && commandOf(release, row.type)
+  if (!command || !stillServes(ctx, row)) return
+  const { type, generation, position } = row
+  const ref = { project: project.name, type, release: row.release, generation }
+  const { envVars } = release
+  try {
+    const port = await ownPort(ctx, row)
+    const directory = ctx.paths.release(project.name, row.slug)
+    await ctx.runtime.start(groupOf(ctx, ref, { directory, command, envVars }, [{ index: position, port }]))
+    // retired while it was being started: nobody else would end it
+    if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])
+  } catch (error) {
+    ctx.report.error(`${project.name} could not be started: ${type}.${position}`, error)
+  }
+}
+
+/** Is this process the one that the row speaks of? */
+export function isSame(instance: Instance, project: string, row: InstanceRow): boolean {
+  return (
+    instance.project === project &&
+    instance.generation === row.generation &&
+    instance.type === row.type &&
+    instance.index === row.position
+  )
+}
+
+function stillServes(ctx: Context, row: InstanceRow): boolean {
+  const serving = ctx.store.instances.ofProject(row.projectId, 'serving')
+  return serving.some(
+    (other) =>
+      other.generation === row.generation && other.type === row.type && other.position === row.position,
+  )
+}
+
+async function ownPort(ctx: Context, row: InstanceRow): Promise<number | null> {
+  if (row.port === null || (await isFree(row.port))) return row.port
+  const port = await findPort(ctx, null, row.generation)
+  ctx.report.info(`port ${row.port} is used by another program: the app runs on ${port} now`)
+  ctx.store.instances.movePort(row, port)
+  return port
+}
