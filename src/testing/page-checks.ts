@@ -79,7 +79,9 @@ export async function invisibleFocus(page: Page): Promise<string[]> {
   await page.evaluate('document.activeElement?.blur(); window.scrollTo(0, 0)')
   for (let stop = 0; stop < mostStops; stop++) {
     await page.keyboard.press('Tab')
-    const seen = await page.evaluate<{ end: boolean; fault: string | null }>(`(() => {
+    const seen = await page.evaluate<{ end: boolean; fault: string | null }>(`(async () => {
+      // scrolling to what has the focus is part of the next frame
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done)))
       const it = document.activeElement
       if (!it || it === document.body || it.dataset.seen === 'yes') return { end: true, fault: null }
       it.dataset.seen = 'yes'

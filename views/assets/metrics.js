@@ -113,6 +113,7 @@
     const place = figure.querySelector('[data-plot]')
     const value = figure.querySelector('[data-value]')
     const axis = {
+      font: `12px ${getComputedStyle(root).fontFamily}`,
       stroke: () => colour('--muted'),
       grid: { stroke: () => colour('--line'), width: 1 },
       ticks: { show: false },
@@ -130,6 +131,7 @@
       {
         width: Math.max(place.clientWidth, 100),
         height: 160,
+        padding: [10, 12, 0, 0],
         legend: { show: false },
         cursor: { sync: { key: 'metrics' }, drag: { x: false, y: false }, points: { size: 7 } },
         scales: {
@@ -137,8 +139,8 @@
           y: { range: (_, __, max) => [0, Math.max((max ?? 0) * 1.15, chart.floor)] },
         },
         axes: [
-          { ...axis, values: (_, splits) => splits.map(sayTime), space: 60 },
-          { ...axis, values: (_, splits) => splits.map(chart.say), size: 62, space: 34 },
+          { ...axis, values: (_, splits) => splits.map(sayTime), space: 60, size: 28 },
+          { ...axis, values: (_, splits) => splits.map(chart.say), size: 66, space: 34 },
         ],
         series: [
           {},
