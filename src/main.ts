@@ -80,6 +80,14 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     store,
     runtime,
     router,
+    ownProcesses: async () => {
+      const door = await runtime.serviceStatus('router')
+      return [
+        { name: 'server', pid: process.pid, restarts: 0 },
+        { name: 'router', pid: door?.pid ?? null, restarts: door?.restarts ?? 0 },
+        { name: 'pm2', pid: runtime.daemonPid(), restarts: 0 },
+      ]
+    },
     paths,
     addresses,
     network: createNetwork(),
@@ -144,6 +152,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   const mending = keepMended({ runtime, frontDoor, engine, report })
   await sweepQuarantines(paths.repositories)
   await engine.reconcile()
+  engine.metrics.start()
   openDoors((req, res) => {
     if (req.url?.startsWith('/git/')) git.handle(req, res)
     else void answer(req, res)

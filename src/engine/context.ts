@@ -1,5 +1,6 @@
 import type { Limits } from '../config.ts'
 import type { InOrder } from './in-order.ts'
+import type { OwnProcess } from './metrics/own-processes.ts'
 import type { WatchedRuntime } from './metrics/watched-runtime.ts'
 import type { Network } from './network.ts'
 import type { Paths } from './paths.ts'
@@ -17,6 +18,8 @@ export interface Context {
   /** What runs, for readers: one look for all of them. */
   readonly watch: WatchedRuntime
   readonly router: Router
+  /** The processes of NodePilot itself. */
+  readonly ownProcesses: () => Promise<readonly OwnProcess[]>
   readonly routes: Routes
   readonly paths: Paths
   readonly turns: Turns

@@ -2,6 +2,7 @@ import { createBackground } from './background.ts'
 import type { Context } from './context.ts'
 import { Refusal } from './domain/refusal.ts'
 import { createOrder } from './in-order.ts'
+import { createMetrics } from './metrics/metrics.ts'
 import { watchRuntime } from './metrics/watched-runtime.ts'
 import { createDeploymentLogs } from './pipeline/log.ts'
 import { createTurns } from './pipeline/queue.ts'
@@ -39,10 +40,12 @@ export function createEngine(deps: EngineDeps) {
     background: createBackground(deps.report),
   }
   const deployments = createDeploymentCases(ctx)
+  const metrics = createMetrics(ctx)
   const projects = createProjectCases(ctx)
 
   return {
     projects,
+    metrics,
     deployments,
     releases: createReleaseCases(ctx),
     configVars: createConfigVarCases(ctx),
@@ -87,6 +90,7 @@ export function createEngine(deps: EngineDeps) {
       closing.abort(why)
       for (const controller of ctx.attempts.values()) controller.abort(why)
       await ctx.turns.idle()
+      await metrics.stop()
       await ctx.background.settled()
     },
   }

@@ -85,6 +85,7 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
   const deps: EngineDeps = {
     store,
     router,
+    ownProcesses: async () => [{ name: 'server', pid: process.pid, restarts: 0 }],
     paths,
     runtime: {
       ...memory,

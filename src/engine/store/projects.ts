@@ -57,6 +57,7 @@ export function createProjects(db: Db, now: () => string) {
   const byName = db.prepare('SELECT * FROM projects WHERE name = ?')
   const byId = db.prepare('SELECT * FROM projects WHERE id = ?')
   const all = db.prepare('SELECT * FROM projects ORDER BY name')
+  const names = db.prepare('SELECT id, name FROM projects ORDER BY name')
   const remove = db.prepare('DELETE FROM projects WHERE id = ?')
   const nextDeployment = db.prepare(
     'UPDATE projects SET last_deployment = last_deployment + 1 WHERE id = ? RETURNING last_deployment AS number',
@@ -79,6 +80,10 @@ export function createProjects(db: Db, now: () => string) {
     },
     list(): ProjectRow[] {
       return (all.all() as RawProject[]).map(toProject)
+    },
+    /** Of all, by name; for those who need no more. */
+    names(): readonly { readonly id: number; readonly name: string }[] {
+      return names.all() as { id: number; name: string }[]
     },
     update(id: number, change: ProjectChange): void {
       const columns = Object.entries(change).filter(([, value]) => value !== undefined)

@@ -3,6 +3,7 @@ import type { Db } from './database.ts'
 import { createDeployments } from './deployments.ts'
 import { createDomains } from './domains.ts'
 import { createInstances } from './instances.ts'
+import { createMetricRows } from './metrics.ts'
 import { createProjects } from './projects.ts'
 import { createReleases } from './releases.ts'
 import { createSettings } from './settings.ts'
@@ -22,6 +23,7 @@ export function createStore(db: Db, clock: () => number) {
     instances: createInstances(db, now),
     accounts: createAccounts(db, now),
     settings: createSettings(db),
+    metrics: createMetricRows(db),
     /** Another text whenever something was written, by us or by another process. */
     revision(): string {
       return `${changes.get()} ${otherChanges.get()}`

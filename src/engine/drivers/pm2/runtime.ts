@@ -36,6 +36,8 @@ export interface Pm2RuntimeOptions {
 }
 
 export interface Pm2Runtime extends Runtime, Services {
+  /** Of the daemon; null while there is none. */
+  daemonPid(): number | null
   /** Removes launch scripts and pid files of a project: nothing with its name is left. */
   forget(project: string): Promise<void>
 }
@@ -71,6 +73,7 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
 
   return {
     ...createServices(parts, runDirectory),
+    daemonPid: () => daemonPid,
     connect: async () => {
       await mkdir(runDirectory, { recursive: true, mode: 0o700 })
       await connection.connect()
