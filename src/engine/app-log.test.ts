@@ -3,7 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../testing/temporary.ts'
-import { type LogQuery, parseAppLog, readAppLog } from './app-log.ts'
+import { createAssembler } from './app-log/assemble.ts'
+import type { LogQuery } from './app-log/line.ts'
+import { readAppLog } from './app-log.ts'
 
 interface Chunk {
   readonly text: string
@@ -21,6 +23,12 @@ const record = ({ text, at = 0, stream = 'out', generation = 1, instance = 'web.
     type: stream,
     app_name: `shop/${instance}/v1/g${generation}`,
   })
+
+function parseAppLog(text: string, instance: string) {
+  const assembler = createAssembler(instance)
+  const found = text.split('\n').flatMap((line) => assembler.push(line, 0, 0))
+  return [...found, ...assembler.close(() => true)].map(({ line }) => line)
+}
 
 const linesOf = (...chunks: Chunk[]) =>
   parseAppLog(chunks.map(record).join('\n'), 'web.1').map(({ line }) => line)
@@ -69,7 +77,7 @@ test('empty lines are lines; torn and foreign records are left out', () => {
 async function query(files: Readonly<Record<string, string>>, wanted: Partial<LogQuery> = {}) {
   const directory = await temporaryDirectory('applog')
   try {
-    for (const [name, text] of Object.entries(files)) await writeFile(path.join(directory, name), text)
+    for (const [name, text] of Object.entries(files)) await writeFile(path.join(directory, name), `${text}\n`)
     const lines = await readAppLog(directory, { lines: 100, ...wanted })
     return lines.map(({ instance, line }) => `${instance} ${line}`)
   } finally {

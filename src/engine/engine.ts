@@ -9,6 +9,7 @@ import { createTurns } from './pipeline/queue.ts'
 import { mendProcesses, reconcile } from './reconcile.ts'
 import { createRoutes } from './routes.ts'
 import type { ProjectRow } from './store/projects.ts'
+import { createAppLogCases } from './use-cases/app-logs.ts'
 import { createConfigVarCases } from './use-cases/config-vars.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDomainCases } from './use-cases/domains.ts'
@@ -47,6 +48,7 @@ export function createEngine(deps: EngineDeps) {
     projects,
     metrics,
     deployments,
+    logs: createAppLogCases(ctx),
     releases: createReleaseCases(ctx),
     configVars: createConfigVarCases(ctx),
     processes: createProcessCases(ctx),

@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { type AppLogLine, type LogQuery, readAppLog } from '../app-log.ts'
+import type { AppLogLine, LogQuery } from '../app-log/line.ts'
+import { readAppLog } from '../app-log.ts'
 import type { Context } from '../context.ts'
 import { deriveName, projectNamePattern, reservedNames } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'

@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict'
+import { appendFile, mkdir, rename, truncate, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { test } from 'node:test'
+import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
+import { createFollowers, type FollowQuery, type LogBatch } from './follow.ts'
+import { readNewest } from './history.ts'
+
+interface Write {
+  readonly stream?: 'out' | 'err'
+  readonly generation?: number
+  readonly instance?: string
+  readonly at?: number
+}
+
+let clock = Date.now()
+
+/** One write of an app, as the runtime records it. */
+function record(text: string, { stream = 'out', generation = 1, instance = 'web.1', at }: Write = {}) {
+  const app_name = `shop/${instance}/v1/g${generation}`
+  const timestamp = new Date(at ?? clock++).toISOString()
+  return `${JSON.stringify({ message: text, timestamp, type: stream, app_name })}\n`
+}
+
+interface Scene {
+  readonly directory: string
+  file(instance?: string): string
+  write(text: string, how?: Write): Promise<void>
+  follow(query?: Partial<FollowQuery>): Viewer
+  watched(): number
+}
+
+interface Viewer {
+  /** What has come, line by line; gaps as `…n`. */
+  readonly seen: string[]
+  /** The place behind each of them. */
+  readonly cursors: string[]
+  until(count: number): Promise<string[]>
+  leave(): Promise<void>
+}
+
+async function scene(work: (scene: Scene) => Promise<void>): Promise<void> {
+  const root = await temporaryDirectory('follow')
+  const directory = path.join(root, 'shop')
+  const errors: unknown[] = []
+  const followers = createFollowers({ clock: () => Date.now(), onError: (error) => errors.push(error) })
+  const viewers: Viewer[] = []
+  const file = (instance = 'web.1') => path.join(directory, `${instance}.log`)
+  try {
+    await work({
+      directory,
+      file,
+      watched: () => followers.watched(),
+      async write(text, how = {}) {
+        await mkdir(directory, { recursive: true })
+        await appendFile(file(how.instance), record(text, how))
+      },
+      follow(query = {}) {
+        const viewer = createViewer((signal) => followers.follow(directory, { lines: 100, ...query }, signal))
+        viewers.push(viewer)
+        return viewer
+      },
+    })
+    assert.deepEqual(errors, [])
+  } finally {
+    for (const viewer of viewers) await viewer.leave()
+    await removeDirectory(root)
+  }
+}
+
+function createViewer(begin: (signal: AbortSignal) => AsyncGenerator<LogBatch>): Viewer {
+  const left = new AbortController()
+  const seen: string[] = []
+  const cursors: string[] = []
+  let grown = () => {}
+  const reading = (async () => {
+    for await (const batch of begin(left.signal)) {
+      cursors.push(...batch.cursors())
+      seen.push(...batch.entries.map((entry) => ('gap' in entry ? `…${entry.gap}` : entry.line)))
+      assert.equal(batch.cursors().at(-1) ?? batch.cursor, batch.cursor)
+      grown()
+    }
+  })()
+  return {
+    seen,
+    cursors,
+    async until(count) {
+      const deadline = AbortSignal.timeout(8_000)
+      while (seen.length < count) {
+        await new Promise<void>((resolve, reject) => {
+          grown = resolve
+          deadline.onabort = () => reject(new Error(`only ${seen.length} of ${count}: ${seen.slice(-5)}`))
+        })
+      }
+      return seen
+    },
+    async leave() {
+      left.abort()
+      await reading
+    },
+  }
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `line ${from + i}`)
+const text = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('')
+
+test('a viewer gets the newest lines first and then what is written', async () =>
+  scene(async ({ write, follow }) => {
+    await write(text(numbers(0, 50)))
+    const viewer = follow({ lines: 10 })
+    await viewer.until(10)
+    await write('next\nhalf')
+    await viewer.until(11)
+    await write(' and whole\n')
+    assert.deepEqual(await viewer.until(12), [...numbers(40, 50), 'next', 'half and whole'])
+  }))
+
+test('viewers that come while lines pour in miss none and get none twice', async () =>
+  scene(async ({ write, follow }) => {
+    const viewers: Viewer[] = []
+    for (let n = 0; n < 60; n++) {
+      await write(text(numbers(n * 50, n * 50 + 50)))
+      if (n % 4 === 0) viewers.push(follow({ lines: 5_000 }))
+      // into the middle of reading, wherever that is
+      await new Promise((resolve) => setTimeout(resolve, n % 7))
+    }
+    for (const viewer of viewers) assert.deepEqual(await viewer.until(3_000), numbers(0, 3_000))
+  }))
+
+test('every cursor goes on right behind its line, also for another server', async () =>
+  scene(async ({ write, follow }) => {
+    await write('one\ntwo\nhal')
+    await write('an error\nanother\n', { stream: 'err' })
+    await write('f\nlast\n')
+    await write('of the second\n', { instance: 'web.2' })
+    const viewer = follow()
+    const whole = [...(await viewer.until(7))]
+    await viewer.leave()
+    assert.deepEqual(whole, ['one', 'two', 'an error', 'another', 'half', 'last', 'of the second'])
+    for (const [index, after] of viewer.cursors.entries()) {
+      const back = follow({ after })
+      await write(`later ${index}\n`)
+      const rest = [...whole.slice(index + 1)]
+      const came = await back.until(rest.length + index + 1)
+      assert.deepEqual(
+        came.filter((line) => !line.startsWith('later')),
+        rest,
+        after,
+      )
+      await back.leave()
+    }
+  }))
+
+test('what is written between two visits comes with the second', async () =>
+  scene(async ({ write, follow }) => {
+    await write('before\n')
+    const first = follow()
+    await first.until(1)
+    await first.leave()
+    await write(text(numbers(0, 1_200)))
+    await write('new instance\n', { instance: 'worker.1' })
+    const second = follow({ after: first.cursors[0], lines: 1 })
+    assert.deepEqual(await second.until(1_201), [...numbers(0, 1_200), 'new instance'])
+  }))
+
+test('a page and the stream that goes on from it fit together', async () =>
+  scene(async ({ directory, write, follow }) => {
+    await write('whole\nnot ended')
+    const { lines, to } = await readNewest(directory, { lines: 10, type: 'web' }, { now: Date.now() })
+    assert.deepEqual(
+      lines.map(({ line }) => line.line),
+      ['whole'],
+    )
+    const { writeCursor } = await import('./cursor.ts')
+    const viewer = follow({ after: writeCursor(to) })
+    await write(' yet\nnext\n')
+    assert.deepEqual(await viewer.until(2), ['not ended yet', 'next'])
+  }))
+
+test('a file that is emptied, moved away or made anew loses no line and repeats none', async () =>
+  scene(async ({ file, write, follow }) => {
+    await write('first\n')
+    const viewer = follow()
+    await viewer.until(1)
+    await write('second\n')
+    await viewer.until(2)
+    await truncate(file())
+    await write('3rd\n')
+    assert.deepEqual(await viewer.until(4), ['first', 'second', '…1', '3rd'])
+    await rename(file(), `${file()}.1`)
+    await appendFile(`${file()}.1`, record('to the old file\n'))
+    await viewer.until(5)
+    await write('to the new file\n')
+    assert.deepEqual((await viewer.until(6)).slice(4), ['to the old file', 'to the new file'])
+  }))
+
+test('a cursor of a file that was filled anew begins at its beginning', async () =>
+  scene(async ({ file, write, follow }) => {
+    await write(text(numbers(0, 20)))
+    const first = follow()
+    await first.until(20)
+    await first.leave()
+    await writeFile(file(), '')
+    await write('another\nfilling\n')
+    const second = follow({ after: first.cursors.at(-1) })
+    assert.deepEqual(await second.until(2), ['another', 'filling'])
+  }))
+
+test('the first lines of a project that never ran, and of an instance that is new, come', async () =>
+  scene(async ({ write, follow }) => {
+    const viewer = follow()
+    await write('hello\n')
+    await viewer.until(1)
+    await write('second instance\n', { instance: 'web.2' })
+    assert.deepEqual(await viewer.until(2), ['hello', 'second instance'])
+  }))
+
+test('a line that nobody ends is shown after a pause, and its rest is a line of its own', async () =>
+  scene(async ({ write, follow }) => {
+    const viewer = follow()
+    const at = Date.now()
+    await write('password: ', { at })
+    await viewer.until(1)
+    await write('thanks\n', { at: at + 3_000 })
+    assert.deepEqual(await viewer.until(2), ['password: ', 'thanks'])
+    const again = follow({ after: viewer.cursors[0] })
+    assert.deepEqual(await again.until(1), ['thanks'])
+  }))
+
+test('only what matches comes, and the cursor still moves on', async () =>
+  scene(async ({ write, follow }) => {
+    await write('GET /\n')
+    await write('a Failure\n', { stream: 'err' })
+    const viewer = follow({ stream: 'err', search: 'fail' })
+    await viewer.until(1)
+    await write(text(numbers(0, 30)))
+    await write('failed again\nfine\n', { stream: 'err' })
+    await write('failed elsewhere\n')
+    assert.deepEqual(await viewer.until(2), ['a Failure', 'failed again'])
+    const back = follow({ after: viewer.cursors.at(-1) })
+    assert.deepEqual(await back.until(2), ['fine', 'failed elsewhere'])
+  }))
+
+test('who reads too slowly gets the number of lines that were missed, then the newest', async () =>
+  scene(async ({ directory, write }) => {
+    await write('begin\n')
+    const left = new AbortController()
+    const followers = createFollowers({ clock: () => Date.now(), onError: (error) => assert.ifError(error) })
+    const slow = followers.follow(directory, { lines: 10 }, left.signal)
+    const quick = createViewer((signal) => followers.follow(directory, { lines: 10 }, signal))
+    assert.equal((await slow.next()).value?.entries.length, 1)
+    for (let n = 0; n < 25; n++) await write(text(numbers(n * 1_000, n * 1_000 + 1_000)))
+    await quick.until(25_001)
+    const came: string[] = []
+    for (let missed = 0; missed + came.length < 25_000; ) {
+      const { value } = await slow.next()
+      assert.ok(value, 'it goes on')
+      for (const entry of value.entries) {
+        if ('gap' in entry) missed += entry.gap
+        else came.push(entry.line)
+      }
+      assert.equal(missed, 15_000)
+    }
+    assert.deepEqual(came, numbers(15_000, 25_000))
+    assert.ok(!quick.seen.some((line) => line.startsWith('…')), 'the quick one misses nothing')
+    left.abort()
+    await slow.return(undefined)
+    await quick.leave()
+  }))
+
+test('all viewers share one tail, which ends with the last of them', async () =>
+  scene(async ({ write, follow, watched }) => {
+    await write('here\n')
+    const viewers = [follow(), follow(), follow()]
+    for (const viewer of viewers) await viewer.until(1)
+    assert.equal(watched(), 1)
+    for (const viewer of viewers) await viewer.leave()
+    assert.equal(watched(), 0)
+  }))
+
+test('a cursor that no server wrote is refused', async () => {
+  const followers = createFollowers({ clock: () => 0, onError: () => {} })
+  for (const after of [
+    '',
+    'x',
+    'web.1~0~0~0',
+    '../etc.1~00000000~0~0',
+    'web.1~00000000~-1~0',
+    '~'.repeat(99),
+  ]) {
+    const viewer = followers.follow('/no/such/folder', { lines: 1, after }, AbortSignal.abort())
+    await assert.rejects(viewer.next(), { code: 'invalid' }, after)
+  }
+})

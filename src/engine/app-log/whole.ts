@@ -1,0 +1,41 @@
+import { createAssembler, type FoundLine } from './assemble.ts'
+import { createSplitter, fileOf, instancesIn, openLog, readRange } from './file.ts'
+import { type AppLogLine, instanceFilter, type LogFilter, lineFilter } from './line.ts'
+import { mergeStreams } from './merge.ts'
+
+/** Everything there is, by time, in the memory of one piece a file. */
+export async function* readWhole(
+  directory: string,
+  filter: LogFilter,
+  signal: AbortSignal,
+): AsyncGenerator<AppLogLine> {
+  const instances = (await instancesIn(directory)).filter(instanceFilter(filter))
+  const matches = lineFilter(filter)
+  const streams = instances.map((instance) => linesOf(fileOf(directory, instance), instance))
+  for await (const { line } of mergeStreams(streams)) {
+    if (signal.aborted) return
+    if (matches(line)) yield line
+  }
+}
+
+async function* linesOf(file: string, instance: string): AsyncGenerator<FoundLine> {
+  const handle = await openLog(file)
+  if (!handle) return
+  try {
+    const assembler = createAssembler(instance)
+    let found: FoundLine[] = []
+    const splitter = createSplitter(0, (text, start, stop) => {
+      found.push(...assembler.push(text, start, stop))
+    })
+    // what is added while it is read is not of this reading
+    const { size } = await handle.stat()
+    for await (const piece of readRange(handle, 0, size)) {
+      splitter.push(piece)
+      yield* found
+      found = []
+    }
+    yield* assembler.close(() => true)
+  } finally {
+    await handle.close()
+  }
+}
