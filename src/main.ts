@@ -17,6 +17,7 @@ import { createDependencies } from './engine/pipeline/dependencies.ts'
 import { checkDatabase, openDatabase } from './engine/store/database.ts'
 import { createStore } from './engine/store/store.ts'
 import { createAccountCases } from './engine/use-cases/accounts.ts'
+import { createAudit } from './engine/use-cases/audit.ts'
 import { createFrontDoor } from './front-door.ts'
 import { sweepQuarantines } from './git/quarantine.ts'
 import { createAccess, createReceiver } from './git/receive.ts'
@@ -54,7 +55,12 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   const db = openDatabase(paths.database)
   const store = createStore(db, clock)
   const passwords = createPasswords()
-  const accounts = createAccountCases({ store, passwords, clock })
+  const accounts = createAccountCases({
+    store,
+    passwords,
+    clock,
+    audit: createAudit({ store, clock, report }),
+  })
   if (config.adminPassword !== null) await accounts.ensureAdmin(config.adminPassword)
 
   const confinement = await probeConfinement({ directory: config.home, path: config.environment.PATH ?? '' })

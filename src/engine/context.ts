@@ -1,4 +1,5 @@
 import type { Limits } from '../config.ts'
+import type { Audit } from './domain/audit.ts'
 import type { InOrder } from './in-order.ts'
 import type { OwnProcess } from './metrics/own-processes.ts'
 import type { WatchedRuntime } from './metrics/watched-runtime.ts'
@@ -13,6 +14,8 @@ import type { Store } from './store/store.ts'
 
 /** Hand-me-downs: what every part of the engine may need, made once in `engine.ts`. */
 export interface Context {
+  /** Tells the audit log who changed what; for every use-case that changes something. */
+  readonly audit: Audit
   readonly store: Store
   readonly runtime: EngineRuntime
   /** What runs, for readers: one look for all of them. */

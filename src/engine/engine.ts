@@ -1,5 +1,6 @@
 import { createBackground } from './background.ts'
 import type { Context } from './context.ts'
+import { theServer } from './domain/audit.ts'
 import { Refusal } from './domain/refusal.ts'
 import { createOrder } from './in-order.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -10,9 +11,12 @@ import { mendProcesses, reconcile } from './reconcile.ts'
 import { createRoutes } from './routes.ts'
 import type { ProjectRow } from './store/projects.ts'
 import { createAppLogCases } from './use-cases/app-logs.ts'
+import { createAccessCases } from './use-cases/access.ts'
+import { createAudit, createAuditCases } from './use-cases/audit.ts'
 import { createConfigVarCases } from './use-cases/config-vars.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDomainCases } from './use-cases/domains.ts'
+import { createMemberCases } from './use-cases/members.ts'
 import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
 import { createReleaseCases } from './use-cases/releases.ts'
@@ -21,7 +25,7 @@ export type Engine = ReturnType<typeof createEngine>
 
 export type EngineDeps = Omit<
   Context,
-  'routes' | 'turns' | 'inOrder' | 'closing' | 'attempts' | 'logs' | 'background' | 'watch'
+  'audit' | 'routes' | 'turns' | 'inOrder' | 'closing' | 'attempts' | 'logs' | 'background' | 'watch'
 >
 
 /** The one way in: what NodePilot can do, without the doors (git, HTTP) that people come through. */
@@ -32,6 +36,7 @@ export function createEngine(deps: EngineDeps) {
     ...deps,
     runtime: watch.runtime,
     watch,
+    audit: createAudit(deps),
     closing: closing.signal,
     routes: createRoutes({ store: deps.store, router: deps.router, baseDomain: deps.addresses.baseDomain }),
     turns: createTurns(),
@@ -45,6 +50,9 @@ export function createEngine(deps: EngineDeps) {
   const projects = createProjectCases(ctx)
 
   return {
+    access: createAccessCases(ctx),
+    audit: { ...createAuditCases(ctx), write: ctx.audit },
+    members: createMemberCases(ctx),
     projects,
     metrics,
     deployments,
@@ -64,7 +72,7 @@ export function createEngine(deps: EngineDeps) {
         if (!project || source.kind !== 'git') continue
         if (!(await isTip(ctx, project, source.revision))) continue
         ctx.background.run(`deploying ${source.revision} of ${project.name} after a restart`, async () => {
-          await deployments.deployRef(project, source.revision, { by: 'NodePilot', message: source.message })
+          await deployments.deployRef(project, source.revision, { who: theServer, message: source.message })
         })
       }
     },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { access, mkdir, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
-import { createLab, type Lab, revisionOf } from '../testing/engine-lab.ts'
+import { ada, createLab, type Lab, revisionOf } from '../testing/engine-lab.ts'
 import { until } from '../testing/until.ts'
 import type { GroupSpec } from './ports.ts'
 import type { ProjectRow } from './store/projects.ts'
@@ -199,7 +199,7 @@ test('a process that should run and does not is started once, on its port and wi
   let serving: number[] = []
   await afterDeath(
     async (lab, project) => {
-      await lab.engine.configVars.put(project, { COLOUR: 'blue' }, true, { by: 'ada' })
+      await lab.engine.configVars.put(project, { COLOUR: 'blue' }, true, { who: ada })
       await lab.settled()
       serving = await generations(lab)
       await lab.memory.shutdown()
@@ -241,7 +241,7 @@ test('after the loss of the process manager orphans end and everything runs once
 
 test('a stopped project stays stopped', async () => {
   await afterDeath(
-    async (lab, project) => lab.engine.processes.stop(project),
+    async (lab, project) => lab.engine.processes.stop(project, ada),
     async (lab) => {
       assert.deepEqual(await lab.memory.list(), [])
       assert.equal(lab.router.route('shop.localhost')?.state, 'stopped')
@@ -267,7 +267,7 @@ test('processes that no row knows are ended: of a deleted project, or of an unkn
 test('half-made directories and uploads of a dead server are removed, kept releases are not', async () => {
   await afterDeath(
     async (lab, project) => {
-      await lab.engine.releases.rollback(project, { release: 1 }, { by: 'ada' })
+      await lab.engine.releases.rollback(project, { release: 1 }, { who: ada })
       await lab.settled()
       const releases = lab.paths.releases('shop')
       await mkdir(path.join(releases, '.making-4711', 'node_modules'), { recursive: true })
@@ -291,7 +291,7 @@ test('a deletion that was interrupted is carried on to the end', async () => {
     await lab.deploy(project, lab.commit(revisionOf('a')))
     await lab.settled()
     lab.faults.removeRepository = () => Promise.reject(new Error('dead'))
-    await assert.rejects(lab.engine.projects.remove(project), /dead/)
+    await assert.rejects(lab.engine.projects.remove(project, ada), /dead/)
     delete lab.faults.removeRepository
     await lab.memory.start(groupOf('shop', 77_777_777))
     await assert.rejects(lab.project(), /there is a project shop already/)

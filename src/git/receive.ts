@@ -1,4 +1,5 @@
-import { type Actor, authorize } from '../engine/domain/access.ts'
+import type { Actor } from '../engine/domain/access.ts'
+import { type Who, whoOf } from '../engine/domain/audit.ts'
 import { isRefusal, Refusal } from '../engine/domain/refusal.ts'
 import type { Engine } from '../engine/engine.ts'
 import { forTerminal } from '../engine/pipeline/output.ts'
@@ -10,6 +11,12 @@ import type { Environment, Repositories } from './repository.ts'
 import type { GitAccess } from './server.ts'
 import { gitSource } from './source.ts'
 
+/** Who speaks to git, and from where. */
+export interface Sender {
+  readonly actor: Actor
+  readonly who: Who
+}
+
 /**
  * What a push means: the deploy branch is proved in pre-receive, before its ref moves, and goes live in
  * post-receive. Everything else is only stored.
@@ -18,7 +25,7 @@ export function createReceiver(deps: {
   readonly engine: Engine
   readonly repositories: Repositories
   readonly environment: Environment
-}): Receiver<Actor> {
+}): Receiver<Sender> {
   const { engine, repositories } = deps
   const waiting = new Map<string, Held>()
 
@@ -28,6 +35,12 @@ export function createReceiver(deps: {
       const branch = project.deployBranch ?? (await chooseBranch(repositories, push))
       const update = push.updates.find(({ ref }) => ref === `refs/heads/${branch}`)
       if (!update) {
+        engine.audit.write({
+          who: push.actor.who,
+          action: 'project.push',
+          project,
+          after: { refs: refsOf(push) },
+        })
         say(push, notDeployed(push, branch))
         return true
       }
@@ -86,25 +99,31 @@ async function goLive(
 export function createAccess(deps: {
   readonly engine: Engine
   readonly repositories: Repositories
-  readonly authenticate: GitAccess<Actor>['authenticate']
-}): GitAccess<Actor> {
+  readonly authenticate: (request: Parameters<GitAccess<Sender>['authenticate']>[0]) => Promise<Actor | null>
+}): GitAccess<Sender> {
   const { engine, repositories } = deps
+  const { access } = engine
   return {
-    authenticate: deps.authenticate,
-    async authorize(actor, name, action, advertise) {
+    async authenticate(request) {
+      const actor = await deps.authenticate(request)
+      return actor && { actor, who: whoOf(actor, request.address, 'git') }
+    },
+    async authorize({ actor, who }, name, action, advertise) {
       const existing = engine.projects.find(name)
       if (existing) {
-        authorize(actor, action === 'push' ? 'project.deploy' : 'project.read', existing.id)
+        access.authorize(actor, action === 'push' ? 'project.deploy' : 'project.read', existing)
         return { directory: await repositories.create(name) }
       }
       if (action !== 'push') throw new Refusal('not_found', `there is no project ${name}`)
-      authorize(actor, 'project.create', null)
+      access.authorize(actor, 'project.create', null)
       // asking what is there creates nothing: git may only want to look (--dry-run)
       if (advertise) return { directory: await repositories.empty() }
-      await engine.projects.create({ name }).catch((error: unknown) => {
+      await engine.projects.create({ name }, who).catch((error: unknown) => {
         // two first pushes may meet here
         if (!isRefusal(error, 'conflict') || !engine.projects.find(name)) throw error
       })
+      // whoever was faster may have made it somebody else's
+      access.authorize(actor, 'project.deploy', engine.projects.get(name))
       return { directory: await repositories.create(name) }
     },
   }
@@ -112,7 +131,7 @@ export function createAccess(deps: {
 
 async function prove(
   deps: Parameters<typeof createReceiver>[0],
-  push: Push<Actor>,
+  push: Push<Sender>,
   project: ProjectRow,
   branch: string,
   update: RefUpdate,
@@ -131,7 +150,7 @@ async function prove(
     return await engine.deployments.provePush({
       project,
       source,
-      by: push.actor.username,
+      who: push.actor.who,
       signal,
       message: option(push, 'message') ?? message,
       noCache: push.options.includes('no-cache'),
@@ -141,7 +160,8 @@ async function prove(
         if ((tip ?? '') !== (isNothing(update.oldSha) ? '' : update.oldSha)) throw overtaken(branch)
       },
       onLive: () => {
-        if (project.deployBranch === null) engine.projects.change(project, { deployBranch: branch })
+        if (project.deployBranch === null)
+          engine.projects.change(project, { deployBranch: branch }, push.actor.who)
       },
     })
   } catch (error) {
@@ -151,19 +171,23 @@ async function prove(
 }
 
 /** A project without a deploy branch: `main` where it is pushed or there, else `master`. */
-async function chooseBranch(repositories: Repositories, push: Push<Actor>): Promise<string> {
+async function chooseBranch(repositories: Repositories, push: Push<Sender>): Promise<string> {
   const pushed = (branch: string) => push.updates.some(({ ref }) => ref === `refs/heads/${branch}`)
   if (pushed('main')) return 'main'
   if ((await repositories.branchTip(push.name, 'main')) !== null) return 'main'
   return pushed('master') || (await repositories.branchTip(push.name, 'master')) !== null ? 'master' : 'main'
 }
 
-function notDeployed(push: Push<Actor>, branch: string): string[] {
+function notDeployed(push: Push<Sender>, branch: string): string[] {
   const names = push.updates.map(({ ref }) => ref.replace(/^refs\/(heads|tags)\//, ''))
   return [
     `NodePilot  ${push.name}  stored ${names.slice(0, 5).join(', ')}${names.length > 5 ? ' …' : ''}`,
     `hint: only ${branch} is deployed: git push nodepilot HEAD:${branch}`,
   ]
+}
+
+function refsOf(push: Push<Sender>): string[] {
+  return push.updates.slice(0, 10).map(({ ref, newSha }) => `${ref.slice(0, 200)} ${newSha.slice(0, 7)}`)
 }
 
 function branchIsLive(branch: string): Refusal {
@@ -182,11 +206,11 @@ function isNothing(sha: string): boolean {
   return /^0+$/.test(sha)
 }
 
-function option(push: Push<Actor>, name: string): string | null {
+function option(push: Push<Sender>, name: string): string | null {
   const found = push.options.find((text) => text.startsWith(`${name}=`))
   return found ? found.slice(name.length + 1) : null
 }
 
-function say(push: Push<Actor>, lines: readonly string[]): void {
+function say(push: Push<Sender>, lines: readonly string[]): void {
   for (const line of lines.flatMap(forTerminal)) push.say(line)
 }

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { appendFile, mkdir, readdir } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import path from 'node:path'
+import type { Who } from '../engine/domain/audit.ts'
 import { createMemoryRouter } from '../engine/drivers/memory-router.ts'
 import { createMemoryRuntime, type MemoryInstance } from '../engine/drivers/memory-runtime.ts'
 import { instanceName } from '../engine/drivers/pm2/names.ts'
@@ -41,6 +42,9 @@ export interface Faults {
   stop?: (group: GroupRef) => Promise<void>
   removeRepository?: () => Promise<void>
 }
+
+/** Who asks for things in tests of the engine; nobody of the database. */
+export const ada: Who = { name: 'ada', userId: null, address: '192.0.2.1', via: 'session' }
 
 export const revisionOf = (letter: string) => letter.repeat(40)
 
@@ -168,13 +172,13 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
       engine = createEngine(deps)
       return engine
     },
-    project: (name = 'shop') => engine.projects.create({ name }),
+    project: (name = 'shop') => engine.projects.create({ name }, ada),
     /** Everything up to git moving the ref, as the hooks do it. */
     async prove(project: ProjectRow, source: Source, request: ProveRequest = {}): Promise<Proven> {
       return engine.deployments.provePush({
         project,
         source,
-        by: 'ada',
+        who: ada,
         check: async () => {},
         onLive: () => {},
         ...request,

@@ -14,7 +14,8 @@ export function pageRoutes(): string[] {
 /** Has every property, can be called, and means nothing. */
 function nothing(): unknown {
   return new Proxy(() => {}, {
-    get: (_, name) => (name === Symbol.toPrimitive ? () => '' : name === Symbol.iterator ? () => [].values() : nothing()),
+    get: (_, name) =>
+      name === Symbol.toPrimitive ? () => '' : name === Symbol.iterator ? () => [].values() : nothing(),
     apply: () => nothing(),
   })
 }

@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import type { z } from 'zod'
-import { type Action, type Actor, authorize } from '../engine/domain/access.ts'
+import type { Action, Actor } from '../engine/domain/access.ts'
+import type { Who } from '../engine/domain/audit.ts'
 import type { ProjectRow } from '../engine/store/projects.ts'
 import { methodNotAllowed } from './errors.ts'
 import { readJson, readQuery } from './input.ts'
@@ -51,6 +52,7 @@ export interface Answer {
 
 type ProjectOf<Path> = Path extends `${string}/:id${'' | `/${string}`}` ? ProjectRow : null
 type ActorOf<A> = A extends 'anyone' ? null : Actor
+type WhoOf<A> = A extends 'anyone' ? null : Who
 type Parsed<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined
 
 interface Declaration<Path, A, Query, Body, Form> extends Omit<Endpoint, 'respond'> {
@@ -62,6 +64,8 @@ interface Declaration<Path, A, Query, Body, Form> extends Omit<Endpoint, 'respon
   handler(request: {
     readonly c: Context<Env>
     readonly actor: ActorOf<A>
+    /** The actor, for the audit log. */
+    readonly who: WhoOf<A>
     readonly project: ProjectOf<Path>
     readonly query: Parsed<Query>
     readonly body: Form extends z.ZodType ? undefined : Parsed<Body>
@@ -81,11 +85,12 @@ export function endpoint<
     async respond(services, c) {
       // who may, before what was sent: a stranger learns nothing from a validation error
       const actor = facts.access === 'anyone' ? null : c.get('actor')
+      const who = actor && c.get('who')
       const project = authorizeFor(services, c, facts, actor)
       const query = facts.query && readQuery(c, facts.query)
       const body = facts.body && !facts.form ? await readJson(c, facts.body) : undefined
       type Request = Parameters<typeof handler>[0]
-      return handler({ c, actor, project, query, body } as Request)
+      return handler({ c, actor, who, project, query, body } as Request)
     },
   }
 }
@@ -115,6 +120,8 @@ function authorizeFor(
 ): ProjectRow | null {
   const named = /\/:id(\/|$)/.test(path)
   const project = named ? services.engine.projects.get(c.req.param('id') ?? '') : null
-  if (actor && access !== 'anyone' && access !== 'signed-in') authorize(actor, access, project?.id ?? null)
+  if (actor && access !== 'anyone' && access !== 'signed-in') {
+    services.engine.access.authorize(actor, access, project)
+  }
   return project
 }

@@ -46,6 +46,7 @@ export function presentRelease(release: Release, current: number | null) {
   return { number, deployment, source, current: number === current, available: prunedAt === null, createdAt }
 }
 
-export function presentToken({ id, name, scope, projectId, createdAt, expiresAt, lastUsedAt }: TokenRow) {
-  return { id, name, scope, project: projectId, createdAt, expiresAt, lastUsedAt }
+export function presentToken(token: TokenRow) {
+  const { id, name, scope, projectId, username, createdAt, expiresAt, lastUsedAt } = token
+  return { id, name, scope, project: projectId, user: username, createdAt, expiresAt, lastUsedAt }
 }

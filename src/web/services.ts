@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Limits } from '../config.ts'
 import type { Addresses, Report } from '../engine/context.ts'
 import type { Actor } from '../engine/domain/access.ts'
+import type { Who } from '../engine/domain/audit.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { AccountCases } from '../engine/use-cases/accounts.ts'
 
@@ -28,5 +29,5 @@ export interface Services {
 /** Hono's types for our handlers. */
 export interface Env {
   Bindings: HttpBindings
-  Variables: { actor: Actor; requestId: string }
+  Variables: { actor: Actor; who: Who; requestId: string }
 }

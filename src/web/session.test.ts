@@ -28,7 +28,7 @@ interface Rig {
 async function withWeb(work: (rig: Rig) => Promise<void>): Promise<void> {
   const lab = await createLab()
   try {
-    const accounts = createAccountCases({ store: lab.store, passwords, clock: Date.now })
+    const accounts = createAccountCases({ store: lab.store, passwords, clock: Date.now, audit: () => {} })
     await accounts.ensureAdmin('correct horse')
     const { addresses, limits, report } = lab.deps
     const web = createWeb({
@@ -159,7 +159,7 @@ test('a token for one project is 403 for another, a read token is 403 for a chan
     await lab.project('blog')
     const actor = accounts.session(sessionId) ?? assert.fail()
     const base = { name: 'ci', scope: 'read' as const, expiresInDays: null }
-    const { id, token } = accounts.createToken(actor, { ...base, projectId: shop.id })
+    const { id, token } = accounts.createToken(actor, { ...base, projectId: shop.id }, 'x')
     const bearer = `Bearer ${token}`
     assert.equal((await fetch('/api/project/shop', bearer)).status, 200)
     assert.equal((await fetch('/api/project/blog', bearer)).status, 403)
@@ -173,7 +173,7 @@ test('a token for one project is 403 for another, a read token is 403 for a chan
     }
     assert.equal((await fetch('/api/project/shop', bearer, { method: 'DELETE' })).status, 403)
     assert.equal((await fetch('/api/project/shop/env', bearer)).status, 403)
-    accounts.removeToken(actor, id)
+    accounts.removeToken(actor, id, 'x')
     assert.equal((await fetch('/api/project/shop', bearer)).status, 401)
   })
 })

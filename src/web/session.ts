@@ -3,6 +3,7 @@ import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
 import type { Actor } from '../engine/domain/access.ts'
 import { clientAddress } from '../engine/domain/address.ts'
+import { whoOf } from '../engine/domain/audit.ts'
 import { readCredentials } from '../engine/domain/credentials.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
 import type { Env, Services } from './services.ts'
@@ -34,6 +35,7 @@ export function requireActor(services: Services): MiddlewareHandler<Env> {
       })
     }
     c.set('actor', actor)
+    c.set('who', whoOf(actor, addressOf(c)))
     await next()
   }
 }
@@ -49,6 +51,7 @@ export function requireBasic(services: Services): MiddlewareHandler<Env> {
       })
     }
     c.set('actor', actor)
+    c.set('who', whoOf(actor, addressOf(c)))
     return next()
   }
 }

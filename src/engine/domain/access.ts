@@ -1,5 +1,3 @@
-import { Refusal } from './refusal.ts'
-
 /** Who asks: a signed-in user, perhaps by a token that may do less than its owner. */
 export interface Actor {
   readonly userId: number
@@ -8,39 +6,71 @@ export interface Actor {
   /** null: signed in with a password or a session. */
   readonly token: {
     readonly id: number
-    readonly scope: 'push' | 'read' | 'admin'
+    readonly scope: TokenScope
     readonly projectId: number | null
   } | null
-  /** The session behind a bearer JWT. */
+  /** The session behind a bearer JWT or a cookie. */
   readonly sessionId: string | null
 }
 
-export type Action =
-  | 'project.read'
-  | 'project.deploy'
-  | 'project.manage'
-  | 'project.create'
-  | 'account.read'
-  | 'account.manage'
+export type TokenScope = 'push' | 'read' | 'admin'
 
-const scopeAllows: Readonly<Record<'push' | 'read' | 'admin', ReadonlySet<Action>>> = {
-  read: new Set(['project.read', 'account.read']),
-  push: new Set(['project.read', 'project.deploy', 'project.create', 'account.read']),
-  admin: new Set(['project.read', 'project.deploy', 'project.manage', 'project.create', 'account.read']),
+/** What a member may be in a project; each may do what those before it may. */
+export const projectRoles = ['viewer', 'deployer', 'owner'] as const
+export type ProjectRole = (typeof projectRoles)[number]
+
+/** Everything that can be asked for, and which token may ask; without a token the user's role alone decides. */
+const scopesOf = {
+  /** See it: deployments, logs, metrics, releases, the names of its config vars. */
+  'project.read': ['read', 'push', 'admin'],
+  /** Push, upload, deploy again, roll back, cancel. */
+  'project.deploy': ['push', 'admin'],
+  /** Start, stop, restart, scale, run; read and change config vars. */
+  'project.operate': ['admin'],
+  /** Settings, domains, members, deletion. */
+  'project.manage': ['admin'],
+  /** Whoever creates a project owns it. */
+  'project.create': ['push', 'admin'],
+  /** One's own tokens and sessions. */
+  'account.read': ['read', 'push', 'admin'],
+  'account.manage': [],
+  /** The machine, its processes, the list of users, the audit log. */
+  'server.read': ['read', 'admin'],
+  'server.manage': ['admin'],
+  /** Users are made and changed by people who are signed in, never by a token that may have leaked. */
+  'users.manage': [],
+} as const satisfies Record<string, readonly TokenScope[]>
+
+export type Action = keyof typeof scopesOf
+export const actions = Object.keys(scopesOf) as readonly Action[]
+
+const leastRole: Partial<Record<Action, ProjectRole>> = {
+  'project.read': 'viewer',
+  'project.deploy': 'deployer',
+  'project.operate': 'deployer',
+  'project.manage': 'owner',
 }
 
-/** The one question that git, API and panel alike ask before they do anything. */
-export function allows(actor: Actor, action: Action, projectId: number | null): boolean {
-  const { token } = actor
-  if (token && !scopeAllows[token.scope].has(action)) return false
-  if (token && token.projectId !== null && token.projectId !== projectId) return false
-  return actor.role === 'admin'
+const ofEverybody: ReadonlySet<Action> = new Set(['project.create', 'account.read', 'account.manage'])
+
+/**
+ * The one question that git, API, panel and WebSocket alike ask before they do anything. `role` is what the
+ * actor is in that project, null where it is nothing there or the action needs no project.
+ */
+export function permits(
+  actor: Actor,
+  action: Action,
+  projectId: number | null,
+  role: ProjectRole | null,
+): boolean {
+  if (!tokenPermits(actor, action, projectId)) return false
+  if (actor.role === 'admin' || ofEverybody.has(action)) return true
+  const least = leastRole[action]
+  return least !== undefined && role !== null && projectRoles.indexOf(role) >= projectRoles.indexOf(least)
 }
 
-/** Refuses with `forbidden`. */
-export function authorize(actor: Actor, action: Action, projectId: number | null): void {
-  if (allows(actor, action, projectId)) return
-  throw new Refusal('forbidden', `${actor.username} may not do this`, {
-    hint: actor.token ? 'use a token with a wider scope' : 'ask an admin of this server',
-  })
+function tokenPermits({ token }: Actor, action: Action, projectId: number | null): boolean {
+  if (!token) return true
+  const scopes: readonly TokenScope[] = scopesOf[action]
+  return scopes.includes(token.scope) && (token.projectId === null || token.projectId === projectId)
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Actor, allows, authorize } from './access.ts'
 import { clientAddress } from './address.ts'
 import { configVarChange, configVars, instanceEnvironment, withLocalBin } from './environment.ts'
 import { deriveName, projectName, reservedNames } from './project.ts'
@@ -116,15 +115,6 @@ test('the failure codes of a deployment are those of the contract', () => {
     'rejected_tree no_package no_start_command unsupported_node install_failed build_failed release_failed ' +
       'boot_crashed boot_timeout wrong_port health_failed out_of_memory timeout output_limit disk_full ' +
       'too_large cancelled superseded internal',
-  )
-})
-
-test('a member may do nothing yet, and the refusal says whom to ask', () => {
-  const member: Actor = { userId: 2, username: 'bob', role: 'member', token: null, sessionId: 's' }
-  assert.equal(allows(member, 'project.read', 1), false)
-  assert.throws(
-    () => authorize(member, 'project.read', 1),
-    (error) => isRefusal(error, 'forbidden') && error.hint === 'ask an admin of this server',
   )
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import net from 'node:net'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import { createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
 async function withProject(work: (lab: Lab, project: ProjectRow) => Promise<void>): Promise<void> {
@@ -63,7 +63,7 @@ test("the project's own port is taken while it is free, and the new release gets
     const free = await listenOn(0, '127.0.0.1')
     const { port } = free.address() as net.AddressInfo
     await new Promise((resolve) => free.close(resolve))
-    lab.engine.projects.change(project, { port })
+    lab.engine.projects.change(project, { port }, ada)
     await lab.deploy(project, lab.commit(revisionOf('a')))
     assert.equal(lab.store.instances.ofProject(project.id)[0]?.port, port)
     const proven = await lab.prove(project, lab.commit(revisionOf('b')))
@@ -75,7 +75,7 @@ test("the project's own port is taken while it is free, and the new release gets
 
 test('an app gets what the contract says and nothing of the server', async () => {
   await withProject(async (lab, project) => {
-    lab.engine.projects.change(project, { envVars: { COLOUR: 'blue', NODE_ENV: 'staging' } })
+    lab.engine.projects.change(project, { envVars: { COLOUR: 'blue', NODE_ENV: 'staging' } }, ada)
     await lab.deploy(project, lab.commit(revisionOf('a')))
     const [instance] = await lab.memory.list()
     const [row] = lab.store.instances.ofProject(project.id)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readlink } from 'node:fs/promises'
 import { test } from 'node:test'
-import { createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
 import { until } from '../../testing/until.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { groupsOf } from './discard.ts'
@@ -40,7 +40,7 @@ test('the newest releases are kept on disk and in the list, older ones go from b
 
 test('a project may keep more than the server', async () => {
   await withReleases(1, async (lab, project) => {
-    lab.engine.projects.change(project, { keepReleases: 4 })
+    lab.engine.projects.change(project, { keepReleases: 4 }, ada)
     for (const letter of ['b', 'c', 'd', 'e']) {
       await lab.deploy(project, lab.commit(revisionOf(letter)))
       await lab.settled()
@@ -52,12 +52,12 @@ test('a project may keep more than the server', async () => {
 test('the files that serve are never pruned, however old they are', async () => {
   await withReleases(2, async (lab, project) => {
     const back = { release: 1 }
-    await lab.engine.releases.rollback(project, back, { by: 'ada' })
+    await lab.engine.releases.rollback(project, back, { who: ada })
     await lab.settled()
     assert.equal(await readlink(lab.paths.release('shop', 3)), '1')
     assert.deepEqual(await lab.releasesOnDisk('shop'), ['1', '2', '3'])
-    lab.engine.projects.change(project, { keepReleases: 1 })
-    await lab.engine.processes.restart(project)
+    lab.engine.projects.change(project, { keepReleases: 1 }, ada)
+    await lab.engine.processes.restart(project, ada)
     await lab.settled()
     assert.deepEqual(await lab.releasesOnDisk('shop'), ['1', '3'])
     assert.equal(await lab.visit('shop.localhost'), '200 v3')
@@ -66,7 +66,7 @@ test('the files that serve are never pruned, however old they are', async () => 
 
 test('a link goes with the files it leads to', async () => {
   await withReleases(2, async (lab, project) => {
-    await lab.engine.releases.rollback(project, { release: 1 }, { by: 'ada' })
+    await lab.engine.releases.rollback(project, { release: 1 }, { who: ada })
     await lab.settled()
     for (const letter of ['d', 'e']) {
       await lab.deploy(project, lab.commit(revisionOf(letter)))
@@ -103,7 +103,7 @@ test('a request that outlasts the drain is cut off, and the server says so', asy
 
 test('a front door that is away has no traffic to wait for', async () => {
   await withReleases(1, async (lab, project) => {
-    await lab.engine.processes.restart(project)
+    await lab.engine.processes.restart(project, ada)
     lab.router.fail('gone')
     await lab.settled()
     lab.router.fail(undefined)

@@ -1,7 +1,7 @@
+import type { TokenScope } from '../domain/access.ts'
 import type { Db } from './database.ts'
 
 export type Role = 'admin' | 'member'
-export type TokenScope = 'push' | 'read' | 'admin'
 
 export interface UserRow {
   readonly id: number
@@ -9,11 +9,14 @@ export interface UserRow {
   /** bcrypt */
   readonly password: string
   readonly role: Role
+  readonly createdAt: string
 }
 
 export interface TokenRow {
   readonly id: number
   readonly userId: number
+  /** Whose it is. */
+  readonly username: string
   readonly projectId: number | null
   readonly name: string
   readonly scope: TokenScope
@@ -24,33 +27,35 @@ export interface TokenRow {
 
 export type Accounts = ReturnType<typeof createAccounts>
 
-const tokenColumns = `id, user_id AS userId, project_id AS projectId, name, scope, created_at AS createdAt,
-  expires_at AS expiresAt, last_used_at AS lastUsedAt`
+const tokens = `
+  SELECT tokens.id, user_id AS userId, username, project_id AS projectId, name, scope,
+    tokens.created_at AS createdAt, expires_at AS expiresAt, last_used_at AS lastUsedAt
+  FROM tokens JOIN users ON users.id = user_id`
 
-/** Users, their sessions and tokens, and how often signing in failed. */
+const userColumns = 'id, username, password, role, created_at AS createdAt'
+
+/** Users and their tokens, and how often signing in failed. Sessions are in sessions.ts. */
 export function createAccounts(db: Db, now: () => string) {
   const insertUser = db.prepare(
     'INSERT INTO users (username, password, role, created_at) VALUES (?, ?, ?, ?)',
   )
-  const userByName = db.prepare('SELECT id, username, password, role FROM users WHERE username = ?')
-  const userById = db.prepare('SELECT id, username, password, role FROM users WHERE id = ?')
+  const userByName = db.prepare(`SELECT ${userColumns} FROM users WHERE username = ?`)
+  const userById = db.prepare(`SELECT ${userColumns} FROM users WHERE id = ?`)
+  const allUsers = db.prepare(`SELECT ${userColumns} FROM users ORDER BY username`)
+  const setRole = db.prepare('UPDATE users SET role = ? WHERE id = ?')
+  const removeUser = db.prepare('DELETE FROM users WHERE id = ?')
+  const taken = db.prepare('SELECT count(*) FROM users WHERE username = ? COLLATE NOCASE').pluck()
+  const otherAdmins = db.prepare("SELECT count(*) FROM users WHERE role = 'admin' AND id <> ?").pluck()
   const countUsers = db.prepare('SELECT count(*) FROM users').pluck()
   const setPassword = db.prepare('UPDATE users SET password = ? WHERE id = ?')
-  const insertSession = db.prepare(
-    'INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)',
-  )
-  const session = db.prepare('SELECT user_id FROM sessions WHERE id = ? AND expires_at > ?').pluck()
-  const endSession = db.prepare('DELETE FROM sessions WHERE id = ?')
-  const endSessions = db.prepare('DELETE FROM sessions WHERE user_id = ? AND id <> ?')
-  const purgeSessions = db.prepare('DELETE FROM sessions WHERE expires_at <= ?')
   const insertToken = db.prepare(`
     INSERT INTO tokens (user_id, project_id, name, hash, scope, created_at, expires_at)
     VALUES (@userId, @projectId, @name, @hash, @scope, @now, @expiresAt)`)
-  const tokenByHash = db.prepare(
-    `SELECT ${tokenColumns} FROM tokens WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)`,
-  )
-  const tokensOf = db.prepare(`SELECT ${tokenColumns} FROM tokens WHERE user_id = ? ORDER BY id`)
-  const removeToken = db.prepare('DELETE FROM tokens WHERE id = ? AND user_id = ?')
+  const tokenByHash = db.prepare(`${tokens} WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)`)
+  const tokensOf = db.prepare(`${tokens} WHERE user_id = ? ORDER BY tokens.id`)
+  const allTokens = db.prepare(`${tokens} ORDER BY tokens.id`)
+  const tokenById = db.prepare(`${tokens} WHERE tokens.id = ?`)
+  const removeToken = db.prepare('DELETE FROM tokens WHERE id = ?')
   const useToken = db.prepare('UPDATE tokens SET last_used_at = ? WHERE id = ?')
   const failure = db.prepare(
     'SELECT failures, blocked_until AS blockedUntil FROM login_failures WHERE subject = ?',
@@ -69,28 +74,29 @@ export function createAccounts(db: Db, now: () => string) {
     }).immediate,
     findUser: (username: string): UserRow | null => (userByName.get(username) as UserRow | undefined) ?? null,
     user: (id: number): UserRow | null => (userById.get(id) as UserRow | undefined) ?? null,
-    /** Sets the password and ends every other session of the user. */
-    changePassword: db.transaction((userId: number, password: string, keepSession: string): void => {
-      setPassword.run(password, userId)
-      endSessions.run(userId, keepSession)
-    }),
-    startSession(id: string, userId: number, expiresAt: string): void {
-      purgeSessions.run(now())
-      insertSession.run(id, userId, now(), expiresAt)
+    /** Names that differ by case alone would be taken for each other. */
+    isTaken: (username: string): boolean => (taken.get(username) as number) > 0,
+    users: (): UserRow[] => allUsers.all() as UserRow[],
+    createUser(username: string, password: string, role: Role): UserRow {
+      return userById.get(insertUser.run(username, password, role, now()).lastInsertRowid) as UserRow
     },
-    /** The user of a session that has neither ended nor expired. */
-    sessionUser(id: string): UserRow | null {
-      const userId = session.get(id, now()) as number | undefined
-      return userId === undefined ? null : this.user(userId)
+    setPassword: (userId: number, password: string): void => void setPassword.run(password, userId),
+    setRole: (userId: number, role: Role): void => void setRole.run(role, userId),
+    removeUser: (userId: number): void => void removeUser.run(userId),
+    isLastAdmin(userId: number): boolean {
+      return this.user(userId)?.role === 'admin' && (otherAdmins.get(userId) as number) === 0
     },
-    endSession: (id: string): void => void endSession.run(id),
-    createToken(token: Omit<TokenRow, 'id' | 'createdAt' | 'lastUsedAt'> & { hash: string }): number {
+    createToken(
+      token: Omit<TokenRow, 'id' | 'username' | 'createdAt' | 'lastUsedAt'> & { hash: string },
+    ): number {
       return Number(insertToken.run({ ...token, now: now() }).lastInsertRowid)
     },
     findToken: (hash: string): TokenRow | null =>
       (tokenByHash.get(hash, now()) as TokenRow | undefined) ?? null,
     tokensOf: (userId: number): TokenRow[] => tokensOf.all(userId) as TokenRow[],
-    removeToken: (id: number, userId: number): boolean => removeToken.run(id, userId).changes > 0,
+    allTokens: (): TokenRow[] => allTokens.all() as TokenRow[],
+    tokenById: (id: number): TokenRow | null => (tokenById.get(id) as TokenRow | undefined) ?? null,
+    removeToken: (id: number): boolean => removeToken.run(id).changes > 0,
     /** Notes the use, to the minute: a busy token must not write for every request. */
     noteTokenUse(token: TokenRow): void {
       const at = now()

@@ -1,11 +1,15 @@
 import { createAccounts } from './accounts.ts'
+import { createAuditStore } from './audit.ts'
 import type { Db } from './database.ts'
 import { createDeployments } from './deployments.ts'
+import { createDevices } from './devices.ts'
 import { createDomains } from './domains.ts'
 import { createInstances } from './instances.ts'
+import { createMembers } from './members.ts'
 import { createMetricRows } from './metrics.ts'
 import { createProjects } from './projects.ts'
 import { createReleases } from './releases.ts'
+import { createSessions } from './sessions.ts'
 import { createSettings } from './settings.ts'
 
 export type Store = ReturnType<typeof createStore>
@@ -19,9 +23,13 @@ export function createStore(db: Db, clock: () => number) {
     projects: createProjects(db, now),
     deployments: createDeployments(db, now),
     domains: createDomains(db, now),
+    devices: createDevices(db, now),
     releases: createReleases(db, now),
     instances: createInstances(db, now),
     accounts: createAccounts(db, now),
+    audit: createAuditStore(db, now),
+    members: createMembers(db, now),
+    sessions: createSessions(db, now),
     settings: createSettings(db),
     metrics: createMetricRows(db),
     /** Another text whenever something was written, by us or by another process. */

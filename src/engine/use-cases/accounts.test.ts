@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { type Actor, allows } from '../domain/access.ts'
+import { type Actor, permits } from '../domain/access.ts'
+import type { AuditEvent } from '../domain/audit.ts'
 import { isRefusal, type Refusal } from '../domain/refusal.ts'
 import type { Passwords } from '../passwords.ts'
 import { openDatabase } from '../store/database.ts'
@@ -33,7 +34,9 @@ async function createRig() {
   const db = openDatabase(':memory:')
   const store = createStore(db, clock)
   const { passwords, asked } = plainPasswords()
-  const accounts = createAccountCases({ store, passwords, clock })
+  const events: AuditEvent[] = []
+  const audit = (event: AuditEvent) => void events.push(event)
+  const accounts = createAccountCases({ store, passwords, clock, audit })
   await accounts.ensureAdmin('correct horse')
   const login = (password: string, address = home, username = 'admin') =>
     accounts.login({ username, password, address })
@@ -50,7 +53,7 @@ async function createRig() {
       time.now += minute
     }
   }
-  return { db, store, time, accounts, asked, login, signIn, failTimes, clock, passwords }
+  return { db, store, time, accounts, events, asked, login, signIn, failTimes, clock, passwords }
 }
 
 const coded = (code: Parameters<typeof isRefusal>[1]) => (error: unknown) => isRefusal(error, code)
@@ -61,7 +64,7 @@ test('a session holds for seven days and ends at sign-out', async () => {
   const second = await login('correct horse')
   assert.equal(first.expiresAt.getTime(), time.now + 7 * day)
   assert.equal(accounts.session(first.sessionId)?.username, 'admin')
-  accounts.logout(first.sessionId)
+  accounts.logout(accounts.session(first.sessionId) ?? assert.fail(), home)
   assert.equal(accounts.session(first.sessionId), null)
   assert.ok(accounts.session(second.sessionId))
   time.now += 7 * day
@@ -136,7 +139,7 @@ test('a restart does not forget an attack, a right password does', async () => {
   const { failTimes, login, store, clock, passwords, time } = await createRig()
   await failTimes(5)
   time.now -= minute
-  const restarted = createAccountCases({ store, passwords, clock })
+  const restarted = createAccountCases({ store, passwords, clock, audit: () => {} })
   const credentials = { username: 'admin', password: 'correct horse', address: home }
   await assert.rejects(restarted.login(credentials), coded('too_many_requests'))
   time.now += minute
@@ -182,7 +185,7 @@ test('72 bytes are a password, 73 are refused and never cut off, counted in byte
 
 test('the server refuses to start with an example password, and ignores it once there is a user', async () => {
   const store = createStore(openDatabase(':memory:'), Date.now)
-  const accounts = createAccountCases({ store, clock: Date.now, ...plainPasswords() })
+  const accounts = createAccountCases({ store, clock: Date.now, audit: () => {}, ...plainPasswords() })
   await assert.rejects(accounts.ensureAdmin('changeme'), coded('invalid'))
   assert.equal(accounts.hasUsers(), false)
   await accounts.ensureAdmin('correct horse')
@@ -192,12 +195,16 @@ test('the server refuses to start with an example password, and ignores it once 
 
 test('of a token only a hash is kept, and it can be told from other secrets', async () => {
   const { accounts, db, signIn } = await createRig()
-  const made = accounts.createToken(await signIn(), {
-    name: 'ci',
-    scope: 'push',
-    projectId: null,
-    expiresInDays: null,
-  })
+  const made = accounts.createToken(
+    await signIn(),
+    {
+      name: 'ci',
+      scope: 'push',
+      projectId: null,
+      expiresInDays: null,
+    },
+    home,
+  )
   assert.match(made.token, /^np_[0-9A-Za-z]{33}$/)
   const everything = JSON.stringify(db.prepare('SELECT * FROM tokens').all())
   assert.ok(!everything.includes(made.token.slice(3)))
@@ -211,16 +218,19 @@ test('a token ends when it expires, when it is removed, and never works for some
   const { accounts, signIn, time } = await createRig()
   const actor = await signIn()
   const base = { name: 'ci', scope: 'read' as const, projectId: null }
-  const short = accounts.createToken(actor, { ...base, expiresInDays: 1 })
-  const long = accounts.createToken(actor, { ...base, expiresInDays: null })
+  const short = accounts.createToken(actor, { ...base, expiresInDays: 1 }, home)
+  const long = accounts.createToken(actor, { ...base, expiresInDays: null }, home)
   assert.equal(short.expiresAt, new Date(time.now + day).toISOString())
   time.now += day
   assert.equal(accounts.token(short.token), null)
-  assert.throws(() => accounts.removeToken({ ...actor, userId: 99 }, long.id), coded('not_found'))
+  assert.throws(
+    () => accounts.removeToken({ ...actor, userId: 99, role: 'member' }, long.id, home),
+    coded('not_found'),
+  )
   assert.ok(accounts.token(long.token))
-  accounts.removeToken(actor, long.id)
+  accounts.removeToken(actor, long.id, home)
   assert.equal(accounts.token(long.token), null)
-  assert.throws(() => accounts.removeToken(actor, long.id), coded('not_found'))
+  assert.throws(() => accounts.removeToken(actor, long.id, home), coded('not_found'))
 })
 
 test('a token may do what its scope says, to its project only', async () => {
@@ -229,29 +239,37 @@ test('a token may do what its scope says, to its project only', async () => {
   const shop = store.projects.create({ ...base, name: 'shop', displayName: 'shop' })
   const admin = await signIn()
   const as = (scope: 'push' | 'read' | 'admin', projectId: number | null) => {
-    const { token } = accounts.createToken(admin, { name: scope, scope, projectId, expiresInDays: null })
+    const { token } = accounts.createToken(
+      admin,
+      { name: scope, scope, projectId, expiresInDays: null },
+      home,
+    )
     return accounts.token(token) ?? assert.fail()
   }
-  assert.equal(allows(as('push', shop.id), 'project.deploy', shop.id), true)
-  assert.equal(allows(as('push', shop.id), 'project.deploy', shop.id + 1), false)
-  assert.equal(allows(as('push', shop.id), 'project.create', null), false)
-  assert.equal(allows(as('push', null), 'project.create', null), true)
-  assert.equal(allows(as('push', null), 'project.manage', shop.id), false)
-  assert.equal(allows(as('read', null), 'project.deploy', shop.id), false)
-  assert.equal(allows(as('read', null), 'project.read', shop.id), true)
-  assert.equal(allows(as('admin', null), 'project.manage', shop.id), true)
-  assert.equal(allows(as('admin', null), 'account.manage', null), false, 'no token makes tokens')
+  assert.equal(permits(as('push', shop.id), 'project.deploy', shop.id, null), true)
+  assert.equal(permits(as('push', shop.id), 'project.deploy', shop.id + 1, null), false)
+  assert.equal(permits(as('push', shop.id), 'project.create', null, null), false)
+  assert.equal(permits(as('push', null), 'project.create', null, null), true)
+  assert.equal(permits(as('push', null), 'project.manage', shop.id, null), false)
+  assert.equal(permits(as('read', null), 'project.deploy', shop.id, null), false)
+  assert.equal(permits(as('read', null), 'project.read', shop.id, null), true)
+  assert.equal(permits(as('admin', null), 'project.manage', shop.id, null), true)
+  assert.equal(permits(as('admin', null), 'account.manage', null, null), false, 'no token makes tokens')
 })
 
 test('the use of a token is noted, to the minute', async () => {
   const { accounts, signIn, time } = await createRig()
   const actor = await signIn()
-  const { token } = accounts.createToken(actor, {
-    name: 'ci',
-    scope: 'read',
-    projectId: null,
-    expiresInDays: null,
-  })
+  const { token } = accounts.createToken(
+    actor,
+    {
+      name: 'ci',
+      scope: 'read',
+      projectId: null,
+      expiresInDays: null,
+    },
+    home,
+  )
   const lastUse = () => accounts.tokens(actor)[0]?.lastUsedAt
   assert.equal(lastUse(), null)
   accounts.token(token)
@@ -266,12 +284,16 @@ test('the use of a token is noted, to the minute', async () => {
 
 test('git may send a token with any user name, and wrong tokens are throttled', async () => {
   const { accounts, signIn, time } = await createRig()
-  const { token } = accounts.createToken(await signIn(), {
-    name: 'ci',
-    scope: 'push',
-    projectId: null,
-    expiresInDays: 1,
-  })
+  const { token } = accounts.createToken(
+    await signIn(),
+    {
+      name: 'ci',
+      scope: 'push',
+      projectId: null,
+      expiresInDays: 1,
+    },
+    home,
+  )
   const basic = (password: string) => accounts.basic({ username: 'anybody', password, address: home })
   assert.equal((await basic(token))?.username, 'admin')
   time.now += day
@@ -283,7 +305,7 @@ test('the set-up code works once, for half an hour, and a newer one ends it', as
   const time = { now: 0 }
   const clock = () => time.now
   const store = createStore(openDatabase(':memory:'), clock)
-  const accounts = createAccountCases({ store, clock, ...plainPasswords() })
+  const accounts = createAccountCases({ store, clock, audit: () => {}, ...plainPasswords() })
   const setUp = (code: string, username = 'ada') =>
     accounts.setUp({ code, username, password: 'correct horse', address: home })
   const old = accounts.createSetupCode() ?? assert.fail()
@@ -303,7 +325,7 @@ test('the set-up code works once, for half an hour, and a newer one ends it', as
 
 test('two set-ups at once make one admin', async () => {
   const store = createStore(openDatabase(':memory:'), Date.now)
-  const accounts = createAccountCases({ store, clock: Date.now, ...plainPasswords() })
+  const accounts = createAccountCases({ store, clock: Date.now, audit: () => {}, ...plainPasswords() })
   const code = accounts.createSetupCode() ?? assert.fail()
   const setUp = (username: string) =>
     accounts.setUp({ code, username, password: 'correct horse', address: home })
@@ -315,7 +337,7 @@ test('two set-ups at once make one admin', async () => {
 
 test('guessing set-up codes is throttled', async () => {
   const store = createStore(openDatabase(':memory:'), Date.now)
-  const accounts = createAccountCases({ store, clock: Date.now, ...plainPasswords() })
+  const accounts = createAccountCases({ store, clock: Date.now, audit: () => {}, ...plainPasswords() })
   accounts.createSetupCode()
   const guess = () =>
     accounts.setUp({ code: 'AAAA-AAAA', username: 'eve', password: 'correct horse', address: home })

@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import type { Who } from '../domain/audit.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { asRefusal, Refusal } from '../domain/refusal.ts'
 import { abandon, type Candidate, goLive, type Work } from '../pipeline/deploy.ts'
@@ -15,7 +16,7 @@ export interface DeployRequest {
   readonly source: Deployment['source']
   /** For the first line: `9f3c2ab`, `shop.zip`, `v12`. */
   readonly label: string
-  readonly by: string
+  readonly who: Who
   readonly noCache?: boolean
   /** Sees every line of the log as it is written. */
   readonly output?: (line: string) => void
@@ -103,13 +104,15 @@ interface Books {
 async function openBooks(ctx: Context, request: DeployRequest): Promise<Books> {
   ctx.closing.throwIfAborted()
   const project = findProject(ctx, request)
-  const { source, by } = request
+  const { source, who } = request
   const status = ctx.turns.busy(project.id) ? 'queued' : 'running'
   const { number, id } = ctx.store.transaction(() => {
     const taken = ctx.store.projects.takeDeploymentNumber(project.id)
-    const row = { projectId: project.id, number: taken, source, by, status } as const
+    const row = { projectId: project.id, number: taken, source, by: who.name, status } as const
     return { number: taken, id: ctx.store.deployments.create(row) }
   })
+  const after = { number, label: request.label, source: source.kind, revision: source.revision.slice(0, 40) }
+  ctx.audit({ who, action: 'deployment.begin', project, after })
   const controller = new AbortController()
   ctx.attempts.set(id, controller)
   const log = await openLog(ctx, request, project, { id, number })

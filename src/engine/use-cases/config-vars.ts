@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import type { AuditFacts } from '../domain/audit.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { proveSlug } from '../pipeline/deploy.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -20,14 +21,14 @@ export function createConfigVarCases(ctx: Context) {
     })
     return null
   }
-  const change = async (
+  const apply = async (
     project: ProjectRow,
     next: (current: Vars) => Vars,
-    apply: boolean,
+    atOnce: boolean,
     by: By,
   ): Promise<Deployment | null> => {
     const base = ctx.store.releases.find(project.id, project.currentRelease ?? -1)
-    if (!apply || !base || project.status === 'stopped') {
+    if (!atOnce || !base || project.status === 'stopped') {
       return store(project, next)
     }
     // what is stored already may not be live yet (`apply=false`)
@@ -47,6 +48,13 @@ export function createConfigVarCases(ctx: Context) {
     })
     return proven.goLive()
   }
+  const change = async (project: ProjectRow, next: (current: Vars) => Vars, atOnce: boolean, by: By) => {
+    const deployment = await apply(project, next, atOnce, by)
+    const now = ctx.store.projects.find(project.id)?.envVars ?? {}
+    const after = namesThatDiffer(project.envVars, now)
+    ctx.audit({ who: by.who, action: 'config-vars.change', project, after })
+    return deployment
+  }
 
   return {
     /** Replaces all. */
@@ -56,6 +64,16 @@ export function createConfigVarCases(ctx: Context) {
     /** Merges; null removes. */
     patch: (project: ProjectRow, values: Readonly<Record<string, string | null>>, apply: boolean, by: By) =>
       change(project, (current) => merge(current, values), apply, by),
+  }
+}
+
+/** Values are nobody's business. */
+function namesThatDiffer(before: Vars, after: Vars): AuditFacts {
+  const names = Object.keys(after)
+  return {
+    added: names.filter((name) => before[name] === undefined),
+    changed: names.filter((name) => before[name] !== undefined && before[name] !== after[name]),
+    removed: Object.keys(before).filter((name) => after[name] === undefined),
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { openUpload } from '../archive.ts'
 import type { Context } from '../context.ts'
+import type { Who } from '../domain/audit.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
@@ -13,7 +14,7 @@ import { adoptSource, attempt, type DeployRequest, type Proven } from './attempt
 export type DeploymentsCases = ReturnType<typeof createDeploymentCases>
 
 export interface By {
-  readonly by: string
+  readonly who: Who
   readonly signal?: AbortSignal
   readonly output?: (line: string) => void
   readonly noCache?: boolean
@@ -117,11 +118,12 @@ export function createDeploymentCases(ctx: Context) {
     },
 
     /** Asks a deployment under way to end; one that has ended is left as it is. */
-    cancel(deployment: Deployment): void {
+    cancel(project: ProjectRow, deployment: Deployment, who: Who): void {
       const why = new Refusal('cancelled', 'the deployment was cancelled', {
         hint: 'deploy again when you want it after all',
       })
       ctx.attempts.get(deployment.id)?.abort(why)
+      ctx.audit({ who, action: 'deployment.cancel', project, after: { number: deployment.number } })
     },
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
 import { isRefusal, type RefusalCode } from '../domain/refusal.ts'
 import { createEngine } from '../engine.ts'
 import type { Network } from '../network.ts'
@@ -30,7 +30,7 @@ async function withDns(
 
 test('a project answers at a domain of its own at once, and no longer when it is removed', async () => {
   await withDns({}, async ({ engine, router, deploy: _, ...lab }) => {
-    const shop = await engine.projects.create({ name: 'shop' })
+    const shop = await engine.projects.create({ name: 'shop' }, ada)
     const added = await engine.domains.add(shop, 'WWW.Shop.Example.')
     assert.deepEqual(
       [added.domain, added.primary, added.status, added.found, added.record],
@@ -50,8 +50,8 @@ test('a project answers at a domain of its own at once, and no longer when it is
 
 test('a domain belongs to one project, and is free again when that is deleted', async () => {
   await withDns({}, async ({ engine }) => {
-    const shop = await engine.projects.create({ name: 'shop' })
-    const blog = await engine.projects.create({ name: 'blog' })
+    const shop = await engine.projects.create({ name: 'shop' }, ada)
+    const blog = await engine.projects.create({ name: 'blog' }, ada)
     await engine.domains.add(shop, 'a.example')
     await assert.rejects(engine.domains.add(shop, 'A.example'), coded('conflict'))
     await assert.rejects(engine.domains.add(blog, 'a.example'), (error: unknown) => {
@@ -59,7 +59,7 @@ test('a domain belongs to one project, and is free again when that is deleted', 
     })
     await assert.rejects(engine.domains.check(blog, 'a.example'), coded('not_found'))
     await assert.rejects(engine.domains.remove(blog, 'a.example'), coded('not_found'))
-    await engine.projects.remove(shop)
+    await engine.projects.remove(shop, ada)
     await engine.domains.add(blog, 'a.example')
   })
 })
@@ -69,7 +69,7 @@ test('names of the panel, of git and of projects are never given away', async ()
   await withDns(
     {},
     async ({ engine, router }) => {
-      const shop = await engine.projects.create({ name: 'shop' })
+      const shop = await engine.projects.create({ name: 'shop' }, ada)
       for (const name of ours) await assert.rejects(engine.domains.add(shop, name), coded('invalid'), name)
       await engine.domains.add(shop, 'nopaas.example')
       assert.deepEqual(router.route('shop.paas.example')?.hosts, ['shop.paas.example', 'nopaas.example'])
@@ -80,8 +80,8 @@ test('names of the panel, of git and of projects are never given away', async ()
 
 test('a domain that the base domain has come to cover is left out, and all else is routed', async () => {
   await withDns({}, async (lab) => {
-    const shop = await lab.engine.projects.create({ name: 'shop' })
-    await lab.engine.projects.create({ name: 'blog' })
+    const shop = await lab.engine.projects.create({ name: 'shop' }, ada)
+    await lab.engine.projects.create({ name: 'blog' }, ada)
     await lab.engine.domains.add(shop, 'blog.paas.example')
     const addresses = { ...lab.deps.addresses, baseDomain: 'paas.example' }
     const later = createEngine({ ...lab.deps, addresses })
@@ -101,7 +101,7 @@ test('where DNS leads is looked up: here, elsewhere, nowhere, and no answer', as
     'silent.example': null,
   }
   await withDns(dns, async ({ engine }) => {
-    const shop = await engine.projects.create({ name: 'shop' })
+    const shop = await engine.projects.create({ name: 'shop' }, ada)
     const seen: Record<string, string> = {}
     for (const name of [...Object.keys(dns), 'none.example']) {
       await engine.domains.add(shop, name)
@@ -133,7 +133,7 @@ test('behind a base domain of its own the record is an alias, and its addresses 
   await withDns(
     dns,
     async ({ engine }) => {
-      const shop = await engine.projects.create({ name: 'shop' })
+      const shop = await engine.projects.create({ name: 'shop' }, ada)
       const alias = await engine.domains.add(shop, 'www.shop.example')
       assert.deepEqual(alias.record, { type: 'CNAME', name: 'www.shop.example', value: 'paas.example' })
       const apex = await engine.domains.add(shop, 'shop.example')
@@ -146,7 +146,7 @@ test('behind a base domain of its own the record is an alias, and its addresses 
 
 test('one domain is primary; one that does not lead here only by force', async () => {
   await withDns({ 'a.example': ['192.0.2.1'], 'b.example': ['198.51.100.9'] }, async ({ engine, router }) => {
-    const shop = await engine.projects.create({ name: 'shop' })
+    const shop = await engine.projects.create({ name: 'shop' }, ada)
     await engine.domains.add(shop, 'a.example')
     await engine.domains.add(shop, 'b.example')
     const primary = async () =>
@@ -166,11 +166,11 @@ test('one domain is primary; one that does not lead here only by force', async (
 
 test('a deployment keeps the domains where they are', async () => {
   await withDns({}, async (lab) => {
-    const shop = await lab.engine.projects.create({ name: 'shop' })
+    const shop = await lab.engine.projects.create({ name: 'shop' }, ada)
     await lab.engine.domains.add(shop, 'a.example')
     const source = lab.commit(revisionOf('a'))
     const proven = await lab.engine.deployments.provePush({
-      ...{ project: shop, source, by: 'ada', check: async () => {}, onLive: () => {} },
+      ...{ project: shop, source, who: ada, check: async () => {}, onLive: () => {} },
     })
     await proven.goLive()
     assert.equal(await lab.visit('a.example'), '200 v1')

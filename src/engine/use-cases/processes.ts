@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import type { AuditEvent, Who } from '../domain/audit.ts'
 import { changeCounts, countOf, type ProcessCounts, typesOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
@@ -17,18 +18,18 @@ export type ProcessCases = ReturnType<typeof createProcessCases>
 export function createProcessCases(ctx: Context) {
   return {
     /** Starts a stopped project; a running one is left as it is. */
-    start: (project: ProjectRow): Promise<void> =>
-      inTurn(ctx, project, async (current) => {
+    start: (project: ProjectRow, who: Who): Promise<void> =>
+      inTurn(ctx, project, { who, action: 'process.start' }, async (current) => {
         if (current.status !== 'running') await bootGeneration(ctx, current)
       }),
 
     /** The same release as a new generation: started beside the old one, proved, switched. No downtime. */
-    restart: (project: ProjectRow): Promise<void> =>
-      inTurn(ctx, project, (current) => bootGeneration(ctx, current)),
+    restart: (project: ProjectRow, who: Who): Promise<void> =>
+      inTurn(ctx, project, { who, action: 'process.restart' }, (current) => bootGeneration(ctx, current)),
 
     /** Answers 503 from now on; requests under way finish first. */
-    stop: (project: ProjectRow): Promise<void> =>
-      inTurn(ctx, project, async (current) => {
+    stop: (project: ProjectRow, who: Who): Promise<void> =>
+      inTurn(ctx, project, { who, action: 'process.stop' }, async (current) => {
         ctx.store.transaction(() => {
           ctx.store.projects.update(current.id, { status: 'stopped' })
           ctx.store.instances.retireAll(current.id)
@@ -42,8 +43,8 @@ export function createProcessCases(ctx: Context) {
      * Refuses with `invalid` (no such type, no such number), `conflict` (no release yet), and as a boot does:
      * then nothing has changed.
      */
-    scale: (project: ProjectRow, change: ProcessCounts): Promise<void> =>
-      inTurn(ctx, project, async (current) => {
+    scale: (project: ProjectRow, change: ProcessCounts, who: Who): Promise<void> =>
+      inTurn(ctx, project, { who, action: 'process.scale', after: change }, async (current) => {
         const release = currentRelease(ctx, current)
         const processes = changeCounts(current.processes, change, typesOf(release))
         if (current.status === 'stopped') ctx.store.projects.update(current.id, { processes })
@@ -55,6 +56,7 @@ export function createProcessCases(ctx: Context) {
 async function inTurn(
   ctx: Context,
   project: ProjectRow,
+  event: Pick<AuditEvent, 'who' | 'action' | 'after'>,
   work: (current: ProjectRow) => Promise<void>,
 ): Promise<void> {
   const end = await ctx.turns.take(project.id, ctx.closing)
@@ -62,6 +64,8 @@ async function inTurn(
     const current = ctx.store.projects.find(project.id)
     if (!current) throw new Refusal('not_found', `there is no project ${project.name} any more`)
     await work(current)
+    const before = event.after ? current.processes : { status: current.status }
+    ctx.audit({ ...event, project, before })
   } finally {
     end()
   }

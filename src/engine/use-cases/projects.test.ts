@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { access, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
-import { createLab, type Lab, revisionOf, writeAppLog } from '../../testing/engine-lab.ts'
+import { ada, createLab, type Lab, revisionOf, writeAppLog } from '../../testing/engine-lab.ts'
 import { until } from '../../testing/until.ts'
 import { isRefusal } from '../domain/refusal.ts'
 import { DeploymentFailed } from './attempt.ts'
@@ -20,7 +20,7 @@ const coded = (code: Parameters<typeof isRefusal>[1]) => (error: unknown) => isR
 
 test('a new project has folders and a route, and nothing runs', async () => {
   await withLab(async (lab) => {
-    const project = await lab.engine.projects.create({ displayName: 'My Shop!', envVars: { A: '1' } })
+    const project = await lab.engine.projects.create({ displayName: 'My Shop!', envVars: { A: '1' } }, ada)
     assert.deepEqual([project.name, project.displayName, project.status], ['my-shop', 'My Shop!', 'stopped'])
     await access(lab.paths.data('my-shop'))
     assert.equal(await lab.visit('my-shop.localhost'), 'nothing (stopped)')
@@ -97,7 +97,7 @@ test('deleting a project ends its processes and removes everything of it, its da
     await lab.deploy(project, lab.commit(revisionOf('a')))
     await writeFile(path.join(lab.paths.data('shop'), 'db.sqlite'), 'x')
     lab.branches('shop').set('main', revisionOf('a'))
-    await lab.engine.projects.remove(project)
+    await lab.engine.projects.remove(project, ada)
     assert.deepEqual(await lab.memory.list(), [])
     assert.equal(lab.router.route('shop.localhost'), undefined)
     await assert.rejects(access(lab.paths.project('shop')))
@@ -122,7 +122,7 @@ test('deleting a project cancels the deployment under way, and the one that wait
       'one runs and one waits',
       async () => lines.length > 1 && (await lab.memory.list()).length > 0,
     )
-    await lab.engine.projects.remove(project)
+    await lab.engine.projects.remove(project, ada)
     const [under, waiting] = await outcomes
     assert.ok(under?.status === 'rejected' && under.reason instanceof DeploymentFailed)
     assert.equal(under.reason.refusal.message, 'the project is being deleted')

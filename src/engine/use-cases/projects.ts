@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import type { AppLogLine, LogQuery } from '../app-log/line.ts'
 import { readAppLog } from '../app-log.ts'
 import type { Context } from '../context.ts'
+import { difference, type Who } from '../domain/audit.ts'
 import { deriveName, projectNamePattern, reservedNames } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'
 import { discard, groupsOf } from '../pipeline/discard.ts'
@@ -24,22 +25,27 @@ export interface NewProjectInput {
 export function createProjectCases(ctx: Context) {
   const { store, paths } = ctx
   return {
-    /** Refuses with `invalid` (name), `conflict` (taken). Nothing runs yet. */
-    async create(input: NewProjectInput): Promise<ProjectRow> {
+    /** Whoever creates a project owns it. Refuses with `invalid` (name), `conflict` (taken). Nothing runs yet. */
+    async create(input: NewProjectInput, who: Who): Promise<ProjectRow> {
       const { name, displayName } = chooseName(input)
       requireFree(ctx, name)
       await mkdir(paths.releases(name), { recursive: true, mode: 0o700 })
       await mkdir(paths.data(name), { recursive: true, mode: 0o700 })
       // somebody else may have been faster
       requireFree(ctx, name)
-      const project = store.projects.create({
-        name,
-        displayName,
-        path: paths.project(name),
-        startCommand: input.startCommand ?? '',
-        port: input.port ?? null,
-        envVars: input.envVars ?? {},
+      const project = store.transaction(() => {
+        const created = store.projects.create({
+          name,
+          displayName,
+          path: paths.project(name),
+          startCommand: input.startCommand ?? '',
+          port: input.port ?? null,
+          envVars: input.envVars ?? {},
+        })
+        if (who.userId !== null) store.members.put(created.id, who.userId, 'owner')
+        return created
       })
+      ctx.audit({ who, action: 'project.create', project, after: { displayName } })
       await ctx.routes.apply()
       return project
     },
@@ -64,8 +70,10 @@ export function createProjectCases(ctx: Context) {
     },
 
     /** Settings take effect with the next deployment or restart. */
-    change(project: ProjectRow, change: ProjectChange): ProjectRow {
+    change(project: ProjectRow, change: ProjectChange, who: Who): ProjectRow {
       store.projects.update(project.id, change)
+      const { envVars: _, ...shown } = change
+      ctx.audit({ who, action: 'project.change', project, ...difference({ ...project }, shown) })
       return this.get(project.id)
     },
 
@@ -74,7 +82,7 @@ export function createProjectCases(ctx: Context) {
       readAppLog(paths.projectLogs(project.name), query),
 
     /** Everything of it ends and is removed: processes, releases, data, repository, logs, history. */
-    async remove(project: ProjectRow): Promise<void> {
+    async remove(project: ProjectRow, who: Who): Promise<void> {
       const why = new Refusal('cancelled', 'the project is being deleted', {
         hint: 'push again to make a new one of that name',
       })
@@ -89,6 +97,7 @@ export function createProjectCases(ctx: Context) {
           store.settings.set(deleting(project.name), 'yes')
           store.projects.remove(project.id)
         })
+        ctx.audit({ who, action: 'project.remove', project, before: { displayName: project.displayName } })
         await switchRoutes(ctx)
         await Promise.all(groups.map((group) => discard(ctx, project.id, group)))
         // a worker may have been on its way

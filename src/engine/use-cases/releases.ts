@@ -40,7 +40,15 @@ export function createReleaseCases(ctx: Context) {
         const envVars = target.restoreEnv ? base.envVars : work.project.envVars
         return proveSlug(ctx, adoptSource(ctx, work, sourceOf(base)), base, envVars)
       })
-      return proven.goLive()
+      const deployment = await proven.goLive()
+      ctx.audit({
+        who: by.who,
+        action: 'release.rollback',
+        project,
+        before: { release: project.currentRelease },
+        after: { release: deployment.release, filesOf: base.number, restoreEnv: target.restoreEnv ?? false },
+      })
+      return deployment
     },
   }
 }

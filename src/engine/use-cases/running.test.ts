@@ -3,14 +3,14 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { zip } from '../../testing/archives.ts'
-import { createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
 import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { DeploymentFailed } from './attempt.ts'
 
 /** What is done with a project that runs: start, stop, restart, rollback, config vars, redeploy, uploads. */
 
-const by = { by: 'ada' }
+const by = { who: ada }
 const coded = (code: Parameters<typeof isRefusal>[1]) => (error: unknown) => isRefusal(error, code)
 const failed = (code: string) => (error: unknown) =>
   error instanceof DeploymentFailed && error.refusal.code === code
@@ -37,12 +37,12 @@ const releasesRunning = async (lab: Lab) => (await lab.memory.list()).map(({ rel
 
 test('a stopped project answers 503 and runs nothing; started, it serves the same release', async () => {
   await withReleases(1, async (lab, fresh) => {
-    await lab.engine.processes.stop(fresh())
+    await lab.engine.processes.stop(fresh(), ada)
     assert.equal(await lab.visit('shop.localhost'), 'nothing (stopped)')
     assert.deepEqual(await lab.memory.list(), [])
     assert.deepEqual(lab.store.instances.list(), [])
-    await lab.engine.processes.stop(fresh())
-    await lab.engine.processes.start(fresh())
+    await lab.engine.processes.stop(fresh(), ada)
+    await lab.engine.processes.start(fresh(), ada)
     assert.equal(await lab.visit('shop.localhost'), '200 v1')
     assert.equal(lab.store.deployments.list(fresh().id).length, 1, 'no deployment')
   })
@@ -51,18 +51,18 @@ test('a stopped project answers 503 and runs nothing; started, it serves the sam
 test('starting what runs changes nothing; without a release it is refused', async () => {
   await withReleases(1, async (lab, fresh) => {
     const before = await lab.memory.list()
-    await lab.engine.processes.start(fresh())
+    await lab.engine.processes.start(fresh(), ada)
     assert.deepEqual(await lab.memory.list(), before)
     const empty = await lab.project('empty')
-    await assert.rejects(lab.engine.processes.start(empty), coded('conflict'))
-    await assert.rejects(lab.engine.processes.restart(empty), coded('conflict'))
+    await assert.rejects(lab.engine.processes.start(empty, ada), coded('conflict'))
+    await assert.rejects(lab.engine.processes.restart(empty, ada), coded('conflict'))
   })
 })
 
 test('a restart is a new process of the same release, proved before the old one ends', async () => {
   await withReleases(1, async (lab, fresh) => {
     const [old] = await lab.memory.list()
-    await lab.engine.processes.restart(fresh())
+    await lab.engine.processes.restart(fresh(), ada)
     await lab.settled()
     const [now, ...others] = await lab.memory.list()
     assert.deepEqual([now?.release, others.length], [1, 0])
@@ -75,7 +75,7 @@ test('a restart that fails leaves the running process serving', async () => {
   await withReleases(1, async (lab, fresh) => {
     const before = await lab.memory.list()
     lab.faults.app = () => ({ does: 'crash', code: 1, says: ['no'] })
-    await assert.rejects(lab.engine.processes.restart(fresh()), coded('boot_crashed'))
+    await assert.rejects(lab.engine.processes.restart(fresh(), ada), coded('boot_crashed'))
     assert.deepEqual(await lab.memory.list(), before)
     assert.equal(await lab.visit('shop.localhost'), '200 v1')
     assert.equal(lab.store.instances.list().length, 1)
@@ -87,7 +87,7 @@ test('a restart whose commit fails leaves no second process', async () => {
     const before = await lab.memory.list()
     lab.db.exec(`CREATE TRIGGER full BEFORE UPDATE OF status ON projects
       BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`)
-    await assert.rejects(lab.engine.processes.restart(fresh()), /full/)
+    await assert.rejects(lab.engine.processes.restart(fresh(), ada), /full/)
     lab.db.exec('DROP TRIGGER full')
     assert.deepEqual(await lab.memory.list(), before)
     assert.equal(lab.store.instances.list().length, 1)
@@ -129,7 +129,7 @@ test('what cannot be rolled back to is refused with what can', async () => {
       return true
     })
     await assert.rejects(lab.engine.releases.rollback(fresh(), { release: 9 }, by), coded('not_found'))
-    lab.engine.projects.change(fresh(), { keepReleases: 1 })
+    lab.engine.projects.change(fresh(), { keepReleases: 1 }, ada)
     await lab.deploy(fresh(), lab.commit(revisionOf('b')))
     await lab.settled()
     const pruned = lab.engine.releases.rollback(fresh(), { release: 1 }, by)
@@ -178,7 +178,7 @@ test('two changes of config vars at once both count', async () => {
 test('config vars of a stopped project, and those only to be stored, start nothing', async () => {
   await withReleases(1, async (lab, fresh) => {
     assert.equal(await lab.engine.configVars.put(fresh(), { A: '1' }, false, by), null)
-    await lab.engine.processes.stop(fresh())
+    await lab.engine.processes.stop(fresh(), ada)
     assert.equal(await lab.engine.configVars.patch(fresh(), { B: '2' }, true, by), null)
     assert.deepEqual(fresh().envVars, { A: '1', B: '2' })
     assert.deepEqual(await lab.memory.list(), [])
@@ -246,11 +246,11 @@ test('an upload goes live, is known by its hash, and redeploys from its files', 
 test('a deployment under way can be cancelled by its number; one that has ended is left as it is', async () => {
   await withReleases(1, async (lab, fresh) => {
     lab.faults.install = async (job) => {
-      lab.engine.deployments.cancel(lab.engine.deployments.find(fresh(), 2))
+      lab.engine.deployments.cancel(fresh(), lab.engine.deployments.find(fresh(), 2), ada)
       job.signal.throwIfAborted()
     }
     await assert.rejects(lab.prove(fresh(), lab.commit(revisionOf('b'))), failed('cancelled'))
-    lab.engine.deployments.cancel(lab.engine.deployments.find(fresh(), 1))
+    lab.engine.deployments.cancel(fresh(), lab.engine.deployments.find(fresh(), 1), ada)
     assert.equal(lab.engine.deployments.find(fresh(), 1).status, 'live')
     assert.throws(() => lab.engine.deployments.find(fresh(), 9), coded('not_found'))
   })

@@ -1,6 +1,8 @@
 import { Refusal } from '../domain/refusal.ts'
 import type { Store } from '../store/store.ts'
 
+export type Throttle = ReturnType<typeof createThrottle>
+
 /** After five failures each further one doubles the wait, by account and by address; stored, so a restart does not forget. */
 export function createThrottle(store: Store, clock: () => number) {
   const free = 5

@@ -45,7 +45,11 @@ function signInApi({ accounts, jwtKey }: Services): readonly Endpoint[] {
         },
       },
       async handler({ c, body }) {
-        const { user, sessionId, expiresAt } = await accounts.login({ ...body, address: addressOf(c) })
+        const { user, sessionId, expiresAt } = await accounts.login({
+          ...body,
+          address: addressOf(c),
+          userAgent: c.req.header('user-agent'),
+        })
         const token = await signSession(jwtKey, { userId: user.id, sessionId, expiresAt }, Date.now())
         const { id, username, role } = user
         return c.json({ token, expiresAt: expiresAt.toISOString(), user: { id, username, role } })
@@ -71,7 +75,7 @@ function signInApi({ accounts, jwtKey }: Services): readonly Endpoint[] {
       access: 'signed-in',
       answers: { 204: { description: 'it has ended' } },
       handler({ c, actor }) {
-        if (actor.sessionId) accounts.logout(actor.sessionId)
+        accounts.logout(actor, addressOf(c))
         return c.body(null, 204)
       },
     }),
@@ -119,9 +123,12 @@ function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
         },
       },
       handler({ c, actor, body: { name, scope, project, expiresInDays } }) {
-        const projectId = project === undefined || project === null ? null : engine.projects.get(project).id
+        const only = project === undefined || project === null ? null : engine.projects.get(project)
+        if (only) engine.access.authorize(actor, 'project.read', only)
+        const projectId = only?.id ?? null
         const wanted = { name, scope, projectId, expiresInDays: expiresInDays ?? null }
-        return c.json({ ...accounts.createToken(actor, wanted), name, scope, project: projectId }, 201)
+        const made = accounts.createToken(actor, wanted, addressOf(c))
+        return c.json({ ...made, name, scope, project: projectId, user: actor.username }, 201)
       },
     }),
     endpoint({
@@ -132,7 +139,7 @@ function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
       access: 'account.manage',
       answers: { 204: { description: 'it is worthless from now on' } },
       handler({ c, actor }) {
-        accounts.removeToken(actor, parse(schemas.deploymentNumber, c.req.param('token')))
+        accounts.removeToken(actor, parse(schemas.deploymentNumber, c.req.param('token')), addressOf(c))
         return c.body(null, 204)
       },
     }),

@@ -17,7 +17,7 @@ export function configVarsApi({ engine }: Services): readonly Endpoint[] {
       path: paths.api.env,
       tag,
       summary: 'The config vars with their values',
-      access: 'project.manage',
+      access: 'project.operate',
       answers,
       handler: ({ c, project }) => c.json(show(project)),
     }),
@@ -27,13 +27,13 @@ export function configVarsApi({ engine }: Services): readonly Endpoint[] {
       tag,
       summary: 'Replace all config vars',
       description: 'A running project gets a new release with them; `?apply=false` only stores.',
-      access: 'project.manage',
+      access: 'project.operate',
       query: schemas.applyQuery,
       body: schemas.putEnv,
       example: { query: { apply: 'false' }, body: { envVars: { LOG_LEVEL: 'debug' } } },
       answers,
-      async handler({ c, actor, project, query, body }) {
-        await engine.configVars.put(project, body, applies(query), { by: actor.username })
+      async handler({ c, who, project, query, body }) {
+        await engine.configVars.put(project, body, applies(query), { who })
         return c.json(show(project))
       },
     }),
@@ -43,13 +43,13 @@ export function configVarsApi({ engine }: Services): readonly Endpoint[] {
       tag,
       summary: 'Change some config vars; null removes one',
       description: 'A running project gets a new release with them; `?apply=false` only stores.',
-      access: 'project.manage',
+      access: 'project.operate',
       query: schemas.applyQuery,
       body: schemas.patchEnv,
       example: { query: { apply: 'false' }, body: { envVars: { LOG_LEVEL: 'info', OLD: null } } },
       answers,
-      async handler({ c, actor, project, query, body }) {
-        await engine.configVars.patch(project, body, applies(query), { by: actor.username })
+      async handler({ c, who, project, query, body }) {
+        await engine.configVars.patch(project, body, applies(query), { who })
         return c.json(show(project))
       },
     }),

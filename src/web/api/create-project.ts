@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { z } from 'zod'
+import type { Who } from '../../engine/domain/audit.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import { parse, parseJson, readJson } from '../input.ts'
 import { presentProject } from '../present.ts'
@@ -13,15 +14,15 @@ type NewProject = z.infer<typeof createProject>
 /** A project from a form, with its first archive, or an empty one from a form or JSON. */
 export async function createFromForm(services: Services, c: Context<Env>): Promise<Response> {
   if (!/^multipart\/form-data/i.test(c.req.header('content-type') ?? '')) {
-    return createEmpty(services, await readJson(c, createProject))
+    return createEmpty(services, await readJson(c, createProject), c.get('who'))
   }
   const options = { directory: services.uploads, limitBytes: services.limits.uploadBytes }
   const form = await openForm(c.env.incoming, options)
   const { file, dispose } = form
   try {
     const input = parse(createProject, fieldsOf(form))
-    if (!file) return await createEmpty(services, input)
-    const project = await services.engine.projects.create(input)
+    if (!file) return await createEmpty(services, input, c.get('who'))
+    const project = await services.engine.projects.create(input, c.get('who'))
     const deploy: Deploy = (by) =>
       services.engine.deployments.deployUpload(project, file.path, file.filename, by)
     return await deployAndAnswer(services, c, project, 201, deploy, dispose)
@@ -31,9 +32,9 @@ export async function createFromForm(services: Services, c: Context<Env>): Promi
   }
 }
 
-async function createEmpty(services: Services, input: NewProject): Promise<Response> {
+async function createEmpty(services: Services, input: NewProject, who: Who): Promise<Response> {
   const { engine, addresses } = services
-  const project = await engine.projects.create(input)
+  const project = await engine.projects.create(input, who)
   return Response.json(
     { project: presentProject(await engine.projects.show(project), addresses) },
     { status: 201 },

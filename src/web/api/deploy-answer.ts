@@ -39,7 +39,7 @@ async function answerWhenLive(
   const onClose = () => left.abort(new DOMException('the client left', 'AbortError'))
   outgoing.once('close', onClose)
   try {
-    const deployment = await run({ by: c.get('actor').username, signal: left.signal })
+    const deployment = await run({ who: c.get('who'), signal: left.signal })
     return c.json(await body(services, project, deployment), status)
   } finally {
     outgoing.off('close', onClose)
@@ -53,7 +53,7 @@ async function answerAtOnce(
   run: Deploy,
 ): Promise<Response> {
   const number = await new Promise<number>((resolve, reject) => {
-    run({ by: c.get('actor').username, onBegin: resolve }).catch((error: unknown) => {
+    run({ who: c.get('who'), onBegin: resolve }).catch((error: unknown) => {
       reject(error)
       // written down already; anything else is a fault that nobody waits for any more
       if (!(error instanceof DeploymentFailed)) services.report.error(`deploying ${project.name}`, error)

@@ -99,12 +99,12 @@ export function deploymentsApi(services: Services): readonly Endpoint[] {
         202: { description: 'it is being cancelled', schema: shapes.deploymentAnswer },
         409: { description: 'it has ended already', schema: shapes.problem },
       },
-      handler({ c, project }) {
+      handler({ c, project, who }) {
         const deployment = deploymentOf(services, c, project)
         if (deployment.finishedAt !== null) {
           throw new Refusal('conflict', `deployment ${deployment.number} has ended: ${deployment.status}`)
         }
-        engine.deployments.cancel(deployment)
+        engine.deployments.cancel(project, deployment, who)
         return c.json({ deployment: presentDeployment(deployment) }, 202)
       },
     }),

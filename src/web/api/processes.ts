@@ -18,10 +18,10 @@ export function processesApi({ engine, addresses }: Services): readonly Endpoint
       path: paths.api[verb],
       tag: 'Processes',
       summary: summaries[verb],
-      access: 'project.manage',
+      access: 'project.operate',
       answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
-      async handler({ c, project }) {
-        await engine.processes[verb](project)
+      async handler({ c, project, who }) {
+        await engine.processes[verb](project, who)
         return c.json({ project: presentProject(await engine.projects.show(project), addresses) })
       },
     }),

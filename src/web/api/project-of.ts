@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { type Action, authorize } from '../../engine/domain/access.ts'
+import type { Action } from '../../engine/domain/access.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import type { Env, Services } from '../services.ts'
 
@@ -7,6 +7,6 @@ import type { Env, Services } from '../services.ts'
 export function projectOf(services: Services, c: Context<Env>, action: Action): ProjectRow {
   const actor = c.get('actor')
   const project = services.engine.projects.get(c.req.param('id') ?? '')
-  authorize(actor, action, project.id)
+  services.engine.access.authorize(actor, action, project)
   return project
 }

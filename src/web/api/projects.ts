@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { allows } from '../../engine/domain/access.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
@@ -59,9 +58,8 @@ export function projectsApi(services: Services): readonly Endpoint[] {
         return services.kept(c, {
           type: 'application/json',
           async make() {
-            const visible = (await engine.projects.list()).filter(({ project }) =>
-              allows(actor, 'project.read', project.id),
-            )
+            const maySee = engine.access.filter(actor, 'project.read')
+            const visible = (await engine.projects.list()).filter(({ project }) => maySee(project))
             return JSON.stringify({ projects: visible.map((view) => presentProject(view, addresses)) })
           },
         })
@@ -85,7 +83,8 @@ export function projectsApi(services: Services): readonly Endpoint[] {
       body: schemas.changeProject,
       example: { body: { healthPath: '/healthz', bootTimeoutMs: 30_000 } },
       answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
-      handler: async ({ c, project, body }) => c.json(await show(engine.projects.change(project, body))),
+      handler: async ({ c, project, body, who }) =>
+        c.json(await show(engine.projects.change(project, body, who))),
     }),
     endpoint({
       method: 'delete',
@@ -94,8 +93,8 @@ export function projectsApi(services: Services): readonly Endpoint[] {
       summary: 'Delete a project: processes, releases, data, repository, logs and history',
       access: 'project.manage',
       answers: { 204: { description: 'everything of it is gone' } },
-      async handler({ c, project }) {
-        await engine.projects.remove(project)
+      async handler({ c, project, who }) {
+        await engine.projects.remove(project, who)
         return c.body(null, 204)
       },
     }),

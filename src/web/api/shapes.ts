@@ -101,6 +101,7 @@ export const token = z
     name: z.string(),
     scope: z.enum(['push', 'read', 'admin']),
     project: z.number().int().nullable().meta({ description: 'null: every project of its owner' }),
+    user: z.string().meta({ description: 'its owner', example: 'ana' }),
     createdAt: time,
     expiresAt: time.nullable(),
     lastUsedAt: time.nullable(),

@@ -1,5 +1,4 @@
 import { Hono } from 'hono'
-import { authorize } from '../../engine/domain/access.ts'
 import { deploymentOf } from '../api/deployment-of.ts'
 import { projectOf } from '../api/project-of.ts'
 import { paths } from '../paths.ts'
@@ -25,8 +24,9 @@ export function plainPages(services: Services): Hono<Env> {
     return signedIn(c, next)
   })
   pages.get(paths.home, async (c) => {
-    authorize(c.get('actor'), 'project.read', null)
-    const projects = (await engine.projects.list()).map((view) => presentProject(view, addresses))
+    const maySee = engine.access.filter(c.get('actor'), 'project.read')
+    const visible = (await engine.projects.list()).filter(({ project }) => maySee(project))
+    const projects = visible.map((view) => presentProject(view, addresses))
     return page(c, 'projects', { title: 'Projects', nav: 'projects', projects, panel: addresses.panel() })
   })
 
