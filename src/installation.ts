@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { z } from 'zod'
 
 /** Facts about the installed package itself. */
 const root = path.join(import.meta.dirname, '..')
 
-export const version = z
-  .object({ version: z.string() })
-  .parse(JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))).version
+export const version = readVersion()
 
 /** Where git finds `pre-receive` and `post-receive`. */
 export const hooksDirectory = path.join(root, 'hooks')
@@ -20,3 +17,12 @@ export const viewsDirectory = path.join(root, 'views')
 
 /** The project that "Deploy the sample" deploys. */
 export const sampleDirectory = path.join(root, 'examples', 'hello')
+
+/** By hand: the command line reads it at every start, and loading zod would double what a start takes. */
+function readVersion(): string {
+  const manifest: { readonly version?: unknown } = JSON.parse(
+    readFileSync(path.join(root, 'package.json'), 'utf8'),
+  )
+  if (typeof manifest.version !== 'string') throw new Error('package.json names no version')
+  return manifest.version
+}

@@ -1,14 +1,71 @@
-import { isRefusal } from '../engine/domain/refusal.ts'
+import { exit, Failure } from './client/failure.ts'
+import { printable } from './client/printable.ts'
 
-/** Ends a command: an expected "no" in one sentence with the next step, a fault with its stack. */
-export function fail(error: unknown): never {
-  if (isRefusal(error)) {
-    process.stderr.write(`error: ${error.message}\n`)
-    if (error.hint) process.stderr.write(`hint: ${error.hint}\n`)
-  } else {
-    process.stderr.write(
-      `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    )
+/** What a command says when it could not be done: the same fields in words and in `--json`. */
+export interface Said {
+  readonly code: string
+  readonly message: string
+  readonly hint: string
+  readonly exitCode: number
+  /** Only of faults: where in our own code. */
+  readonly stack: string | null
+}
+
+/** An expected "no" by its own words; a fault with its stack. */
+export function explain(error: unknown): Said {
+  if (error instanceof Failure) {
+    return {
+      code: error.code,
+      message: error.message,
+      hint: error.hint,
+      exitCode: error.exitCode,
+      stack: null,
+    }
   }
-  process.exit(1)
+  if (isRefusal(error)) {
+    const hint = error.hint ?? 'nodepilot --help'
+    return { code: error.code, message: error.message, hint, exitCode: exit.failed, stack: null }
+  }
+  const known = fileTrouble(error)
+  if (known) return known
+  return {
+    code: 'internal',
+    message: error instanceof Error ? error.message : String(error),
+    hint: 'this is a fault of nodepilot; look around with: nodepilot doctor',
+    exitCode: exit.failed,
+    stack: error instanceof Error ? (error.stack ?? null) : null,
+  }
+}
+
+/** Prints it: words to stderr, and with `--json` the one document to stdout. */
+export function tell(said: Said, json: boolean): void {
+  if (json) tellDocument(said)
+  process.stderr.write(`error: ${said.stack ?? printable(said.message)}\n`)
+  process.stderr.write(`hint: ${printable(said.hint)}\n`)
+}
+
+/** Only the document. */
+export function tellDocument({ code, message, hint }: Said): void {
+  const error = { code, message: printable(message), hint: printable(hint) }
+  process.stdout.write(`${JSON.stringify({ error })}\n`)
+}
+
+/** By its name, so that no command has to load the engine's file to know it. */
+function isRefusal(error: unknown): error is Error & { readonly code: string; readonly hint?: string } {
+  return error instanceof Error && error.name === 'Refusal' && 'code' in error
+}
+
+function fileTrouble(error: unknown): Said | null {
+  const { code, path } = (error ?? {}) as NodeJS.ErrnoException
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: 'there is no such file',
+    EACCES: 'it may not be read or written',
+    EPERM: 'it may not be read or written',
+    EISDIR: 'it is a folder',
+    ENOSPC: 'the disk is full',
+  }
+  const sentence = code === undefined ? undefined : words[code]
+  if (sentence === undefined || path === undefined) return null
+  const hint = 'mend that, then run the command again'
+  return { code: 'file', message: `${path}: ${sentence}`, hint, exitCode: exit.failed, stack: null }
 }

@@ -17,6 +17,8 @@ export interface CommandResult {
   readonly signal: NodeJS.Signals | null
   /** Standard output alone. */
   readonly out: string
+  /** Standard error alone. */
+  readonly err: string
   /** Both streams as they came: what a person would have seen. */
   readonly all: string
   readonly ms: number
@@ -36,6 +38,7 @@ export function command(
     detached: true,
   })
   let out = ''
+  let err = ''
   let all = ''
   const take = (text: string) => {
     all += text
@@ -45,7 +48,10 @@ export function command(
     out += text
     take(text)
   })
-  child.stderr.setEncoding('utf8').on('data', take)
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text
+    take(text)
+  })
   child.stdin.on('error', () => {})
   child.stdin.end(options.input)
   const timeoutMs = options.timeoutMs ?? 120_000
@@ -60,7 +66,7 @@ export function command(
     })
     child.once('close', (code, signal) => {
       clearTimeout(timer)
-      resolve({ code: code ?? 128, signal, out, all, ms: performance.now() - began })
+      resolve({ code: code ?? 128, signal, out, err, all, ms: performance.now() - began })
     })
   })
 }

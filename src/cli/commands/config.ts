@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { type Api, address } from '../client/api.ts'
+import { formatDotenv, parseDotenv } from '../client/dotenv.ts'
+import { exit, Failure, usage } from '../client/failure.ts'
+import { printable } from '../client/printable.ts'
+import { readStdin } from '../client/prompt.ts'
+import type { Cli } from '../client/session.ts'
+import { read } from '../client/shape.ts'
+import { configVars, oneProject } from '../client/shapes.ts'
+import { nearest } from '../client/words.ts'
+
+type Values = Readonly<Record<string, string>>
+
+/** `nodepilot config`: all, for people. */
+export async function list(cli: Cli): Promise<void> {
+  const { body, values } = await fetchVars(cli)
+  if (cli.out.json) return cli.out.document(body)
+  const names = Object.keys(values).sort()
+  if (names.length === 0) cli.out.note('there are no config vars yet: nodepilot config set KEY=value')
+  for (const name of names) cli.out.line(`${name}=${printable(values[name] ?? '')}`)
+}
+
+/** `nodepilot config get KEY`: the value as it is. */
+export async function get(cli: Cli, key: string): Promise<void> {
+  const { values } = await fetchVars(cli)
+  const value = Object.hasOwn(values, key) ? values[key] : undefined
+  if (value === undefined) throw missing(key, values)
+  if (cli.out.json) return cli.out.document({ [key]: value })
+  cli.out.raw(`${value}\n`)
+}
+
+/** `nodepilot config export`: what `import` reads. */
+export async function exportAll(cli: Cli): Promise<void> {
+  const { body, values } = await fetchVars(cli)
+  if (cli.out.json) return cli.out.document(body)
+  cli.out.raw(formatDotenv(values))
+}
+
+/** `nodepilot config set A=1 B=2`. */
+export async function set(cli: Cli, pairs: readonly string[], apply: boolean): Promise<void> {
+  await change(cli, Object.fromEntries(pairs.map(parsePair)), apply, 'set')
+}
+
+/** `nodepilot config import .env`. */
+export async function importFile(cli: Cli, file: string, apply: boolean): Promise<void> {
+  const text =
+    file === '-' ? await readStdin(true) : await readFile(path.resolve(cli.directory, file), 'utf8')
+  const values = parseDotenv(text)
+  if (Object.keys(values).length === 0)
+    throw usage(`${file} names no config vars`, 'write them like KEY=value')
+  await change(cli, values, apply, 'set')
+}
+
+/** `nodepilot config unset A B`. What is not set is an error, for it is most likely a misspelling. */
+export async function unset(cli: Cli, keys: readonly string[], apply: boolean): Promise<void> {
+  const { values } = await fetchVars(cli)
+  for (const key of keys) if (!Object.hasOwn(values, key)) throw missing(key, values)
+  await change(cli, Object.fromEntries(keys.map((key) => [key, null])), apply, 'unset')
+}
+
+async function change(
+  cli: Cli,
+  values: Readonly<Record<string, string | null>>,
+  apply: boolean,
+  verb: string,
+): Promise<void> {
+  const project = await cli.project()
+  const api = await cli.connect()
+  const release = await releaseOf(api, project)
+  if (apply && release !== null) cli.out.note('bringing it live …')
+  const { body } = await api.ask('PATCH', address`/api/project/${project}/env`, {
+    query: { apply: apply ? undefined : false },
+    body: { envVars: values },
+  })
+  if (cli.out.json) return cli.out.document(body)
+  cli.out.line(`${verb} ${Object.keys(values).join(', ')}`)
+  const now = await releaseOf(api, project)
+  if (now !== null && now !== release) cli.out.line(`v${now} is live`)
+  else if (!apply) cli.out.note('stored; it takes effect with the next deployment: nodepilot deploy --again')
+}
+
+async function releaseOf(api: Api, project: string): Promise<number | null> {
+  return read(oneProject, await api.get(address`/api/project/${project}`)).project.release
+}
+
+async function fetchVars(cli: Cli): Promise<{ readonly body: unknown; readonly values: Values }> {
+  const project = await cli.project()
+  const api = await cli.connect()
+  const body = await api.get(address`/api/project/${project}/env`)
+  return { body, values: read(configVars, body).envVars }
+}
+
+function parsePair(pair: string): [string, string] {
+  const at = pair.indexOf('=')
+  if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)]
+  throw usage(`${pair} is not like KEY=value`, 'nodepilot config set KEY=value')
+}
+
+function missing(key: string, values: Values): Failure {
+  const meant = nearest(key, Object.keys(values))
+  const hint = meant === null ? 'see all: nodepilot config' : `did you mean ${meant}? all: nodepilot config`
+  return new Failure('not_found', `${key} is not set`, hint, exit.notFound)
+}

@@ -1,0 +1,168 @@
+import { stat } from 'node:fs/promises'
+import { version } from '../../installation.ts'
+import { type Api, address } from '../client/api.ts'
+import { runCommand } from '../client/command.ts'
+import { exit, Failure } from '../client/failure.ts'
+import { type Cli, isPublic, type Target, tokenFor } from '../client/session.ts'
+import { mapOf, object, type Reader, read, text } from '../client/shape.ts'
+import { oneProject, signedIn } from '../client/shapes.ts'
+
+interface Finding {
+  readonly check: string
+  readonly state: 'ok' | 'warning' | 'failed'
+  readonly says: string
+  readonly hint?: string
+}
+
+/** `nodepilot doctor`: here, the way, the server, the project. Fails when something is broken. */
+export async function doctor(cli: Cli): Promise<number> {
+  const findings: Finding[] = []
+  for (const check of [node, git, settingsFile]) findings.push(await check(cli))
+  const target = await cli.target().catch(() => null)
+  if (target) findings.push(...(await server(cli, target)))
+  else
+    findings.push({ check: 'Server', state: 'warning', says: 'none is known', hint: 'nodepilot login <url>' })
+  if (cli.out.json) cli.out.document({ checks: findings })
+  else print(cli, findings)
+  return findings.some(({ state }) => state === 'failed') ? exit.failed : exit.done
+}
+
+function print(cli: Cli, findings: readonly Finding[]): void {
+  const { green, yellow, red, dim } = cli.out.colours
+  const paint = { ok: green, warning: yellow, failed: red }
+  for (const { check, state, says, hint } of findings) {
+    cli.out.line(`${paint[state](state.padEnd(7))} ${check.padEnd(11)} ${says}`)
+    if (hint !== undefined) cli.out.line(dim(`${' '.repeat(20)}${hint}`))
+  }
+}
+
+async function node(): Promise<Finding> {
+  return { check: 'Command', state: 'ok', says: `nodepilot ${version}, Node ${process.versions.node}` }
+}
+
+async function git(cli: Cli): Promise<Finding> {
+  const { code, out } = await runCommand('git', ['--version'], { directory: cli.directory })
+  if (code !== 0)
+    return {
+      check: 'Git',
+      state: 'warning',
+      says: 'it is not installed',
+      hint: 'nodepilot deploy works without it',
+    }
+  const remote = await cli.remote()
+  const says = remote
+    ? `remote "nodepilot" leads to ${remote.project} at ${remote.server}`
+    : 'no remote "nodepilot" in this folder'
+  const version = out.trim().replace('git version ', 'git ')
+  return { check: 'Git', state: 'ok', says: `${version}; ${says}` }
+}
+
+async function settingsFile(cli: Cli): Promise<Finding> {
+  const check = 'Settings'
+  const { file } = cli.settings
+  const found = await stat(file).catch(() => null)
+  if (!found) return { check, state: 'ok', says: `${file} (not there yet)` }
+  try {
+    await cli.settings.read()
+  } catch (error) {
+    return failed(check, error)
+  }
+  if ((found.mode & 0o077) === 0) return { check, state: 'ok', says: file }
+  return { check, state: 'failed', says: `${file} can be read by others`, hint: `chmod 600 ${file}` }
+}
+
+async function server(cli: Cli, target: Target): Promise<Finding[]> {
+  const api = cli.knock(target.server)
+  const health = await reach(api)
+  if (health.state === 'failed') return [health]
+  const findings = [health, await clock(cli, api), way(target)]
+  const account = await signIn(cli, target)
+  findings.push(account)
+  if (account.state === 'failed') return findings
+  const known = await cli.connect()
+  return [...findings, ...(await versions(known)), ...(await project(cli, known))]
+}
+
+const health = object({ status: text, checks: mapOf(((value) => value) as Reader<unknown>) })
+
+/** 503 is an answer here: it says which part is not well. */
+async function reach(api: Api): Promise<Finding> {
+  const began = performance.now()
+  try {
+    const { status } = read(health, await api.get('/health'))
+    const ms = Math.round(performance.now() - began)
+    return { check: 'Server', state: 'ok', says: `${api.server} is ${status}, ${ms} ms away` }
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exitCode !== exit.busy) return failed('Server', error)
+    const hint = 'see what is not well: nodepilot doctor on the server itself, and its log'
+    return { check: 'Server', state: 'warning', says: `${api.server} is degraded`, hint }
+  }
+}
+
+/** Sessions and tokens end by the clock. */
+async function clock(cli: Cli, api: Api): Promise<Finding> {
+  const { headers } = await api.ask('GET', '/health').catch(() => ({ headers: { date: undefined } }))
+  const apart = Math.abs(Date.parse(headers.date ?? '') - cli.clock())
+  if (!(apart > 120_000)) return { check: 'Clock', state: 'ok', says: 'the same here and there' }
+  const says = `${Math.round(apart / 1000)} s apart from the server's`
+  return { check: 'Clock', state: 'warning', says, hint: 'set the clock by NTP, here or there' }
+}
+
+function way({ server, from }: Target): Finding {
+  const { protocol, hostname } = new URL(server)
+  const says = `${protocol.slice(0, -1)}; the address is from the ${from}`
+  if (protocol === 'https:' || !isPublic(hostname)) return { check: 'Way', state: 'ok', says }
+  const hint = 'put Caddy in front of the server: Caddyfile'
+  return {
+    check: 'Way',
+    state: 'warning',
+    says: 'plain HTTP: passwords and tokens can be read on the way',
+    hint,
+  }
+}
+
+async function signIn(cli: Cli, target: Target): Promise<Finding> {
+  try {
+    tokenFor(await cli.settings.read(), target, cli.environment)
+    const { user } = read(signedIn, await (await cli.connect()).get('/api/auth/verify'))
+    return { check: 'Account', state: 'ok', says: `${user.username} (${user.role})` }
+  } catch (error) {
+    return failed('Account', error)
+  }
+}
+
+/** Only who may see the server hears which version it has. */
+async function versions(api: Api): Promise<Finding[]> {
+  const info = await api.get('/api/system/info').catch(() => null)
+  const there = findVersion(info)
+  if (there === null) return []
+  if (there === version) return [{ check: 'Version', state: 'ok', says: `${version} here and there` }]
+  const says = `${version} here, ${there} on the server`
+  return [{ check: 'Version', state: 'warning', says, hint: `npm install -g nodepilot@${there}` }]
+}
+
+function findVersion(info: unknown): string | null {
+  if (typeof info !== 'object' || info === null) return null
+  const { version: own, nodepilot } = info as { readonly version?: unknown; readonly nodepilot?: unknown }
+  const found = own ?? (typeof nodepilot === 'object' ? findVersion(nodepilot) : nodepilot)
+  return typeof found === 'string' ? found : null
+}
+
+async function project(cli: Cli, api: Api): Promise<Finding[]> {
+  const check = 'Project'
+  const name = await cli.projectIfAny()
+  if (name === null) return []
+  try {
+    const { project } = read(oneProject, await api.get(address`/api/project/${name}`))
+    const says = `${project.name} is ${project.status}${project.release === null ? '' : ` with v${project.release}`}`
+    if (project.status !== 'error') return [{ check, state: 'ok', says }]
+    return [{ check, state: 'failed', says, hint: `nodepilot logs -p ${project.name}` }]
+  } catch (error) {
+    return [failed(check, error)]
+  }
+}
+
+function failed(check: string, error: unknown): Finding {
+  if (!(error instanceof Failure)) throw error
+  return { check, state: 'failed', says: error.message, hint: error.hint }
+}

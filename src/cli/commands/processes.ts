@@ -1,0 +1,57 @@
+import { address } from '../client/api.ts'
+import { usage } from '../client/failure.ts'
+import { projectOf } from '../client/project.ts'
+import type { Cli } from '../client/session.ts'
+import { read } from '../client/shape.ts'
+import { oneProject } from '../client/shapes.ts'
+import { bytes, duration } from '../client/words.ts'
+
+/** `nodepilot ps`: every instance. */
+export async function ps(cli: Cli, name: string | undefined): Promise<void> {
+  const { project, body } = await projectOf(cli, name)
+  if (cli.out.json) return cli.out.document(body)
+  if (project.instances.length === 0) {
+    const next = project.release === null ? 'deploy' : 'start'
+    return cli.out.note(`${project.name} is ${project.status}: nodepilot ${next} -p ${project.name}`)
+  }
+  const rows = project.instances.map((one) => [
+    one.name,
+    one.status,
+    one.release === null ? '' : `v${one.release}`,
+    one.pid === null ? '' : `${one.pid}`,
+    one.cpu === null ? '' : `${one.cpu.toFixed(1)} %`,
+    one.memoryBytes === null ? '' : bytes(one.memoryBytes),
+    one.restarts === null ? '' : `${one.restarts}`,
+    one.uptimeMs === null ? '' : duration(one.uptimeMs),
+  ])
+  cli.out.table(['PROCESS', 'STATUS', 'RELEASE', 'PID', 'CPU', 'MEMORY', 'RESTARTS', 'UPTIME'], rows)
+}
+
+const done = { start: 'runs', stop: 'has stopped', restart: 'was restarted' } as const
+
+/** `nodepilot start|stop|restart`. */
+export async function change(cli: Cli, verb: keyof typeof done, name: string | undefined): Promise<void> {
+  const { api, project } = await projectOf(cli, name)
+  const { body } = await api.ask('POST', address`/api/project/${project.name}/${verb}`, { body: {} })
+  if (cli.out.json) return cli.out.document(body)
+  cli.out.line(`${project.name} ${done[verb]}`)
+}
+
+/** `nodepilot scale web=2 worker=1`; without a word, what is set. */
+export async function scale(cli: Cli, pairs: readonly string[]): Promise<void> {
+  const wanted = Object.fromEntries(pairs.map(parsePair))
+  const { api, project, body } = await projectOf(cli, undefined)
+  const shown =
+    pairs.length === 0
+      ? body
+      : (await api.ask('POST', address`/api/project/${project.name}/scale`, { body: wanted })).body
+  if (cli.out.json) return cli.out.document(shown)
+  const { processes } = read(oneProject, shown).project
+  for (const [type, count] of Object.entries(processes)) cli.out.line(`${type}=${count}`)
+}
+
+function parsePair(pair: string): [string, number] {
+  const [, type, count] = /^([A-Za-z0-9_-]{1,40})=(\d{1,3})$/.exec(pair) ?? []
+  if (type === undefined) throw usage(`${pair} is not like web=2`, 'nodepilot scale web=2 worker=1')
+  return [type, Number(count)]
+}

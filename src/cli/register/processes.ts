@@ -1,0 +1,75 @@
+import type { Command } from 'commander'
+import type { GlobalFlags } from '../client/session.ts'
+import type { Run } from '../run.ts'
+import { count } from './deploys.ts'
+import { withExamples } from './examples.ts'
+
+/** What runs. */
+export function registerProcesses(program: Command, run: Run, flags: () => GlobalFlags): void {
+  program.commandsGroup('Processes:')
+  const load = () => import('../commands/processes.ts')
+
+  program
+    .command('ps [project]')
+    .summary('list the processes')
+    .action((name: string | undefined) => run(async (cli) => (await load()).ps(cli, name)))
+
+  const scale = program
+    .command('scale [type=count...]')
+    .summary('how many copies of each process run')
+    .action((pairs: string[]) => run(async (cli) => (await load()).scale(cli, pairs)))
+  withExamples(scale, 'scale', 'scale web=2 worker=1')
+
+  for (const verb of ['start', 'restart'] as const) {
+    const summary = verb === 'start' ? 'start a stopped project' : 'restart a project without downtime'
+    program
+      .command(`${verb} [project]`)
+      .summary(summary)
+      .action((name: string | undefined) => run(async (cli) => (await load()).change(cli, verb, name)))
+  }
+
+  const stop = program
+    .command('stop [project]')
+    .summary('stop a project; or the server, with --all everything')
+    .description(
+      'Stops the project that is named, by -p, or by the git remote of this folder. With --server (and no ' +
+        'address), with --home, or where no project is meant, stops the server on this machine; its projects go on.',
+    )
+    .option('--this-server', 'the server on this machine, also written --server')
+    .option('--all', 'the server on this machine with every project, the front door and PM2')
+    .action(async (name: string | undefined, options: StopFlags) => {
+      const { stopServerInstead } = await import('../stop-what.ts')
+      if (await stopServerInstead(name, options, flags())) {
+        const { stop } = await import('../stop.ts')
+        return stop({ home: flags().home }, options.all ?? false)
+      }
+      return run(async (cli) => (await load()).change(cli, 'stop', name))
+    })
+  withExamples(stop, 'stop shop', 'stop --server', 'stop --all')
+
+  const once = program
+    .command('run <command...>')
+    .summary("run a command once, with the live release's files and config vars")
+    .description(
+      "Runs a command beside the project's processes and ends with its exit code. It has no standard input. " +
+        'Ctrl-C ends it on the server too.',
+    )
+    .option('-t, --timeout <seconds>', 'end it after so long', count)
+    .action((command: string[], options: { readonly timeout?: number }) =>
+      run(async (cli) => (await import('../commands/run.ts')).runOnce(cli, command, options.timeout)),
+    )
+  withExamples(once, 'run -- node migrate.js --up', 'run -t 60 -- npm run seed')
+
+  program
+    .command('metrics')
+    .summary('CPU, memory and traffic')
+    .option('--range <range>', '1h, 24h or 7d', '1h')
+    .action((options: { readonly range: string }) =>
+      run(async (cli) => (await import('../commands/metrics.ts')).metrics(cli, options.range)),
+    )
+}
+
+export interface StopFlags {
+  readonly thisServer?: boolean
+  readonly all?: boolean
+}
