@@ -20,6 +20,7 @@ import { createMemberCases } from './use-cases/members.ts'
 import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
 import { createReleaseCases } from './use-cases/releases.ts'
+import { createSystemCases } from './use-cases/system.ts'
 
 export type Engine = ReturnType<typeof createEngine>
 
@@ -55,6 +56,7 @@ export function createEngine(deps: EngineDeps) {
     members: createMemberCases(ctx),
     projects,
     metrics,
+    system: createSystemCases(ctx, metrics),
     deployments,
     logs: createAppLogCases(ctx),
     releases: createReleaseCases(ctx),

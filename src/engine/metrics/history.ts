@@ -91,8 +91,8 @@ export class History<Name extends string> {
     const first = Math.floor(now / fineMs) - fineSlots
     for (const { at, point } of this.#store.metrics.since(this.#subject, 60, (first * fineMs) / 1000)) {
       const whole = readPoint(point, this.#empty)
-      // the minute of the start is not over: its piece belongs to the slots that have been
-      const over = Math.min(parts, Math.floor(now / fineMs) - (at * 1000) / fineMs)
+      // the minute of the start is not over: it belongs to the slots that have begun
+      const over = Math.min(parts, Math.floor(now / fineMs) + 1 - (at * 1000) / fineMs)
       for (let n = 0; n < over; n++) this.#fine.set((at * 1000) / fineMs + n, pieceOf(whole, n, over))
     }
   }

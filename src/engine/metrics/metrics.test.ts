@@ -8,7 +8,7 @@ import type { GroupSpec } from '../ports.ts'
 import { openDatabase } from '../store/database.ts'
 import { machineSubject } from '../store/metrics.ts'
 import { createStore } from '../store/store.ts'
-import { createMetrics, meanOf } from './metrics.ts'
+import { createMetrics } from './metrics.ts'
 import { watchRuntime } from './watched-runtime.ts'
 
 const start = Date.UTC(2026, 2, 1, 12, 0, 0)
@@ -31,18 +31,23 @@ test('what was counted between two looks shows in the step of the second one', a
   for (const status of [200, 200, 404, 500]) lab.router.count('shop.localhost', { status, ms: 40 })
   await lab.step(10)
   await lab.step(10)
-  const { points, times, stepMs } = lab.metrics.project(lab.shop, '1h')
-  assert.deepEqual([points.length, stepMs, times.at(-1)], [360, 10_000, start + 20_000])
-  const last = points.slice(-3).map((point) => point?.sums)
-  assert.deepEqual(
-    last.map((sums) => [sums?.heard, sums?.requests, sums?.errors, sums?.looks]),
-    [
-      [0, 0, 0, 1],
-      [1, 4, 1, 1],
-      [1, 0, 0, 1],
-    ],
-  )
-  assert.ok(points.slice(0, -3).every((point) => point === null))
+  const { series, times, stepMs } = lab.metrics.project(lab.shop, '1h')
+  assert.deepEqual([times.length, stepMs, times.at(-1)], [360, 10_000, '2026-03-01T12:00:20.000Z'])
+  const last = Object.entries(series).map(([name, values]) => [name, values.slice(-3)])
+  assert.deepEqual(Object.fromEntries(last), {
+    cpu: [0, 0, 0],
+    memoryBytes: [50_000_000, 50_000_000, 50_000_000],
+    requests: [null, 4, 0],
+    errors: [null, 1, 0],
+    p50Ms: [null, 41.65, null],
+    p95Ms: [null, 44.89, null],
+    p99Ms: [null, 45.18, null],
+    restarts: [0, 0, 0],
+  })
+  for (const values of Object.values(series)) {
+    assert.equal(values.length, 360)
+    assert.ok(values.slice(0, -3).every((value) => value === null))
+  }
   assert.deepEqual(lab.metrics.now(lab.shop), {
     cpu: 0,
     memoryBytes: 50_000_000,
@@ -60,14 +65,7 @@ test('a front door that was started again begins at 0, and nothing is counted tw
   lab.router.fail(undefined)
   lab.router.count('shop.localhost')
   await lab.step(10)
-  const { points } = lab.metrics.project(lab.shop, '1h')
-  const found = points.slice(-4).map((point) => [point?.sums.heard, point?.sums.requests])
-  assert.deepEqual(found, [
-    [0, 0],
-    [1, 1],
-    [0, 0],
-    [1, 1],
-  ])
+  assert.deepEqual(lab.metrics.project(lab.shop, '1h').series.requests.slice(-4), [null, 1, null, 1])
 })
 
 test('after a start the last hour is there again, and goes on', async (t) => {
@@ -78,21 +76,20 @@ test('after a start the last hour is there again, and goes on', async (t) => {
     lab.router.count('shop.localhost', { ms: 100 })
     await lab.step(10)
   }
-  const before = lab.metrics.project(lab.shop, '1h').points
+  const before = lab.metrics.project(lab.shop, '1h').series
   lab.metrics.save()
   const metrics = lab.again()
-  const after = metrics.project(lab.shop, '1h').points
-  const requests = (points: typeof after) =>
-    points.reduce((sum, point) => sum + (point?.sums.requests ?? 0), 0)
-  assert.equal(requests(before), 13)
-  assert.equal(requests(after), 13)
-  assert.ok(after.every((point) => point === null || Number.isInteger(point.sums.requests)))
-  const memory = after.filter((point) => point !== null).map(({ sums }) => meanOf(sums.memory, sums.looks))
-  assert.ok(memory.length >= 13 && memory.every((value) => value === 50_000_000), String(memory))
+  const after = metrics.project(lab.shop, '1h').series
+  assert.equal(sum(before.requests), 13)
+  assert.equal(sum(after.requests), 13)
+  assert.ok(after.requests.every((count) => count === null || Number.isInteger(count)))
+  assert.deepEqual(after.memoryBytes.slice(-13), Array(13).fill(50_000_000))
+  const p95 = after.p95Ms.filter((value) => value !== null)
+  assert.ok(p95.length >= 12 && p95.every((ms) => ms > 90 && ms < 115), String(p95))
   await lab.step(10, metrics)
   lab.router.count('shop.localhost')
   await lab.step(10, metrics)
-  assert.equal(requests(metrics.project(lab.shop, '1h').points), 14)
+  assert.equal(sum(metrics.project(lab.shop, '1h').series.requests), 14)
 })
 
 test('a day and a week add up what the minutes counted, saved or not', async (t) => {
@@ -106,14 +103,10 @@ test('a day and a week add up what the minutes counted, saved or not', async (t)
     ['24h', 288, 300_000],
     ['7d', 336, 1_800_000],
   ] as const) {
-    const series = lab.metrics.project(lab.shop, range)
-    assert.deepEqual([series.points.length, series.stepMs], [count, stepMs])
-    const found = series.points.filter((point) => point !== null).map((point) => point.sums.requests)
-    assert.equal(
-      found.reduce((sum, n) => sum + n, 0),
-      90,
-      range,
-    )
+    const shown = lab.metrics.project(lab.shop, range)
+    assert.deepEqual([shown.times.length, shown.stepMs], [count, stepMs])
+    const found = shown.series.requests.filter((requests) => requests !== null)
+    assert.equal(sum(found), 90, range)
     assert.ok(
       found.slice(1, -1).every((n) => n === stepMs / 60_000),
       String(found),
@@ -159,11 +152,7 @@ test('starts again are counted, those of before the first look are not', async (
   await lab.step(10)
   await lab.runtime.start({ ...group, generation: 2 })
   await lab.step(10)
-  const { points } = lab.metrics.project(lab.shop, '1h')
-  assert.deepEqual(
-    points.slice(-3).map((point) => point?.sums.restarts),
-    [0, 2, 0],
-  )
+  assert.deepEqual(lab.metrics.project(lab.shop, '1h').series.restarts.slice(-3), [0, 2, 0])
 })
 
 test('the machine is measured too', async (t) => {
@@ -174,10 +163,17 @@ test('the machine is measured too', async (t) => {
   const now = lab.metrics.machineNow()
   assert.ok(now && now.memory.usedBytes > 0 && now.memory.usedBytes < now.memory.totalBytes)
   assert.ok(now.disk.totalBytes > now.disk.usedBytes && now.disk.freeBytes > 0)
-  const point = lab.metrics.machine('1h').points.at(-1)
-  assert.equal(point?.sums.looks, 1)
-  assert.ok((point?.sums.memory ?? 0) > 0)
+  const { series } = lab.metrics.machineSeries('1h')
+  for (const [name, values] of Object.entries(series)) {
+    assert.ok((values.at(-1) ?? -1) >= 0, name)
+    assert.equal(values[0], null)
+  }
+  assert.ok((series.memoryBytes.at(-1) ?? 0) > 0)
 })
+
+function sum(values: readonly (number | null)[]): number {
+  return values.reduce<number>((total, value) => total + (value ?? 0), 0)
+}
 
 async function metricsLab(t: TestContext) {
   const home = await temporaryDirectory('metrics')

@@ -1,11 +1,12 @@
 import type { Context } from '../context.ts'
 import { machineSubject } from '../store/metrics.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { History, type Range, type Series } from './history.ts'
+import { History, type Range, ranges, type Series } from './history.ts'
 import { createMachineReader, type MachineLook, type MachineNow } from './machine.ts'
 import { createProcessMeter, type OwnProcess, type ProcessUse } from './own-processes.ts'
 import { emptyMachinePoint, emptyProjectPoint, type MachinePoint, type ProjectPoint } from './point.ts'
 import { createRestartCount, projectPoint } from './sample.ts'
+import { type MachineSeries, meanOf, type ProjectSeries, showMachine, showProject } from './series.ts'
 import { createTrafficChanges } from './traffic-changes.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -16,6 +17,14 @@ export interface UseNow {
   readonly cpu: number | null
   readonly memoryBytes: number | null
   readonly requestsPerMinute: number | null
+}
+
+/** A release went live. */
+export interface DeployMark {
+  readonly time: string
+  readonly release: number
+  /** Of its deployment. */
+  readonly number: number
 }
 
 type Deps = Pick<Context, 'store' | 'watch' | 'router' | 'clock' | 'report' | 'paths' | 'ownProcesses'>
@@ -110,9 +119,14 @@ export function createMetrics(ctx: Deps) {
     sample,
     /** Writes down what was measured. */
     save: () => save(clock()),
-    project: (project: Pick<ProjectRow, 'id'>, range: Range): Series<keyof ProjectPoint['sums']> =>
-      historyOf(project.id).series(range, clock()),
-    machine: (range: Range): Series<keyof MachinePoint['sums']> => machineHistory().series(range, clock()),
+    project: (project: Pick<ProjectRow, 'id'>, range: Range): ProjectSeries =>
+      showProject(range, historyOf(project.id).series(range, clock())),
+    machineSeries: (range: Range): MachineSeries =>
+      showMachine(range, machineHistory().series(range, clock())),
+    /** When releases went live in that time, oldest first. */
+    deploys: (project: Pick<ProjectRow, 'id'>, range: Range): DeployMark[] =>
+      store.releases.since(project.id, new Date(clock() - ranges[range].ms).toISOString()),
+    readMachine: async (): Promise<MachineNow> => (await readMachine()).now,
     /** Null before the first look. */
     machineNow: (): MachineNow | null => look?.now ?? null,
     /** Of the last seconds. */
@@ -124,13 +138,6 @@ export function createMetrics(ctx: Deps) {
     processUse: (pid: number): ProcessUse | null => meter.read(pid),
     ownProcesses,
   }
-}
-
-/** The mean of the newest looks; null without one. */
-export function meanOf(sum: number, looks: number, digits = 0): number | null {
-  if (looks <= 0) return null
-  const factor = 10 ** digits
-  return Math.round((sum / looks) * factor) / factor
 }
 
 function useNow(points: readonly ProjectPoint[]): UseNow {

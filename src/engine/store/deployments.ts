@@ -17,6 +17,14 @@ export interface Outcome {
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string | null }
 }
 
+export interface DeploymentsPage {
+  /** Numbers of projects; null: all. */
+  readonly projects: readonly number[] | null
+  readonly status?: DeploymentStatus | null
+  readonly before?: number
+  readonly limit: number
+}
+
 export type Deployments = ReturnType<typeof createDeployments>
 
 export function createDeployments(db: Db, now: () => string) {
@@ -52,10 +60,28 @@ export function createDeployments(db: Db, now: () => string) {
   const steps = db.prepare(
     'SELECT name, status, ms, note FROM deployment_steps WHERE deployment_id = ? ORDER BY position',
   )
+  const stepsOfAll = db.prepare(`
+    SELECT deployment_id AS id, name, status, ms, note FROM deployment_steps
+    WHERE deployment_id IN (SELECT value FROM json_each(?)) ORDER BY deployment_id, position`)
+  const pageOfAll = db.prepare(`
+    SELECT * FROM deployments WHERE id < @before
+      AND (@projects IS NULL OR project_id IN (SELECT value FROM json_each(@projects)))
+    ORDER BY id DESC LIMIT @limit`)
+  const pageOfStatus = db.prepare(`
+    SELECT * FROM deployments WHERE status = @status AND id < @before
+      AND (@projects IS NULL OR project_id IN (SELECT value FROM json_each(@projects)))
+    ORDER BY id DESC LIMIT @limit`)
   const failSteps = db.prepare(
     `UPDATE deployment_steps SET status = 'failed' WHERE deployment_id = ? AND status = 'running'`,
   )
-  const toDeployment = (row: RawDeployment): Deployment => ({
+  /** With the steps of all of them from one query. */
+  const toDeployments = (rows: readonly RawDeployment[]): Deployment[] => {
+    const found = stepsOfAll.all(JSON.stringify(rows.map(({ id }) => id))) as (Step & { id: number })[]
+    const byDeployment = new Map<number, Step[]>(rows.map(({ id }) => [id, []]))
+    for (const { id, ...step } of found) byDeployment.get(id)?.push(step)
+    return rows.map((row) => toDeployment(row, byDeployment.get(row.id)))
+  }
+  const toDeployment = (row: RawDeployment, ofRow = steps.all(row.id) as Step[]): Deployment => ({
     id: row.id,
     projectId: row.project_id,
     number: row.number,
@@ -64,7 +90,7 @@ export function createDeployments(db: Db, now: () => string) {
     release: row.release,
     startedAt: row.deployed_at,
     finishedAt: row.finished_at,
-    steps: steps.all(row.id) as Step[],
+    steps: ofRow,
     error: row.error_code
       ? { code: row.error_code, message: row.error_message ?? '', hint: row.error_hint }
       : null,
@@ -114,10 +140,21 @@ export function createDeployments(db: Db, now: () => string) {
     },
     /** Newest first. */
     list(projectId: number, { before = Number.MAX_SAFE_INTEGER, limit = 50 } = {}): Deployment[] {
-      return (page.all(projectId, before, limit) as RawDeployment[]).map(toDeployment)
+      return toDeployments(page.all(projectId, before, limit) as RawDeployment[])
+    },
+    /** Of many projects (null: all), newest first; `before` is the id of the last one of the page before. */
+    listAll({
+      projects,
+      status = null,
+      before = Number.MAX_SAFE_INTEGER,
+      limit,
+    }: DeploymentsPage): Deployment[] {
+      const values = { status, before, limit, projects: projects && JSON.stringify(projects) }
+      const rows = status === null ? pageOfAll.all(values) : pageOfStatus.all(values)
+      return toDeployments(rows as RawDeployment[])
     },
     unfinished(): Deployment[] {
-      return (unfinished.all() as RawDeployment[]).map(toDeployment)
+      return toDeployments(unfinished.all() as RawDeployment[])
     },
     isBusy(projectId: number): boolean {
       return busy.get(projectId) !== undefined

@@ -18,6 +18,9 @@ export function createReleases(db: Db, now: () => string) {
     JOIN releases ON releases.project_id = projects.id AND releases.number = projects.current_release`)
     .raw()
   const newest = db.prepare('SELECT max(number) AS number FROM releases WHERE project_id = ?')
+  const since = db.prepare(`
+    SELECT created_at AS time, number AS release, deployment AS number FROM releases
+    WHERE project_id = ? AND created_at >= ? ORDER BY number`)
   const prune = db.prepare(
     'UPDATE releases SET pruned_at = ? WHERE project_id = ? AND slug = ? AND pruned_at IS NULL',
   )
@@ -43,6 +46,10 @@ export function createReleases(db: Db, now: () => string) {
     /** Newest first, pruned ones too. */
     list(projectId: number): Release[] {
       return (list.all(projectId) as RawRelease[]).map(toRelease)
+    },
+    /** Those that went live at this time or later, oldest first; with the number of their deployment. */
+    since(projectId: number, time: string): { time: string; release: number; number: number }[] {
+      return since.all(projectId, time) as { time: string; release: number; number: number }[]
     },
     /** The number the next release will have. */
     next(projectId: number): number {

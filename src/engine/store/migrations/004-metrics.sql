@@ -12,3 +12,6 @@ CREATE TABLE metrics (
 CREATE TRIGGER metrics_of_removed_project AFTER DELETE ON projects BEGIN
   DELETE FROM metrics WHERE subject = OLD.id;
 END;
+
+-- The page of all deployments can be narrowed to one result; the rare ones lie far apart.
+CREATE INDEX deployments_by_status ON deployments (status, id);
