@@ -22,7 +22,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
     1,
     /^engine\/(shell|processes|confine|archive|in-order|passwords|passwords-worker|static-server|network)\.ts$/,
   ],
-  [1, /^engine\/archive\//],
+  [1, /^engine\/(archive|changes)\//],
   [2, /^engine\/(store|drivers|router)\//],
   [3, /^engine\/(app-log|background|context|routes)\.ts$/],
   [3, /^engine\/(app-log|metrics|pipeline)\//],

@@ -53,6 +53,7 @@ const calls: readonly Call[] = [
   { id: 'deployments', parameters: { id: 'shop' }, status: 200 },
   { id: 'deployment', parameters: { id: 'shop', number: '1' }, status: 200 },
   { id: 'deploymentLog', parameters: { id: 'shop', number: '1' }, status: 200 },
+  { id: 'deploymentChanges', parameters: { id: 'shop', number: '1' }, status: 200 },
   { id: 'cancelDeployment', parameters: { id: 'shop', number: '1' }, status: 409 },
   { id: 'releases', parameters: { id: 'shop' }, status: 200 },
   { id: 'rollback', parameters: { id: 'shop' }, status: 200 },

@@ -10,9 +10,10 @@ import { createTurns } from './pipeline/queue.ts'
 import { mendProcesses, reconcile } from './reconcile.ts'
 import { createRoutes } from './routes.ts'
 import type { ProjectRow } from './store/projects.ts'
-import { createAppLogCases } from './use-cases/app-logs.ts'
 import { createAccessCases } from './use-cases/access.ts'
+import { createAppLogCases } from './use-cases/app-logs.ts'
 import { createAudit, createAuditCases } from './use-cases/audit.ts'
+import { createChangesCases } from './use-cases/changes.ts'
 import { createConfigVarCases } from './use-cases/config-vars.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDomainCases } from './use-cases/domains.ts'
@@ -63,6 +64,7 @@ export function createEngine(deps: EngineDeps) {
     configVars: createConfigVarCases(ctx),
     processes: createProcessCases(ctx),
     domains: createDomainCases(ctx),
+    changes: createChangesCases(ctx),
 
     /**
      * Makes the world equal to the database. A commit whose ref git had already moved when the server died is

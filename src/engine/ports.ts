@@ -28,6 +28,31 @@ export interface Source {
   /** Bytes on the wire or on disk, for people; null where unknown. */
   readonly bytes: number | null
   entries(signal: AbortSignal): AsyncIterable<SourceEntry>
+  /** Where it comes from, for a commit. */
+  readonly history?: SourceHistory
+}
+
+export interface SourceCommit {
+  readonly sha: string
+  /** First line of its message. */
+  readonly subject: string
+  readonly author: string
+  /** ISO 8601, UTC; null where the author's clock said something impossible. */
+  readonly at: string | null
+}
+
+export interface CommitRange {
+  /** The newest of them, newest first. */
+  readonly commits: readonly SourceCommit[]
+  /** How many there are in all. */
+  readonly count: number
+}
+
+export interface SourceHistory {
+  /** What this commit has and the other one has not, and the other way round; null where one is not there. */
+  against(revision: string): Promise<{ readonly added: CommitRange; readonly removed: CommitRange } | null>
+  /** A file of the commit by its path from the root; null where there is none. */
+  file(path: string): Promise<string | null>
 }
 
 /**

@@ -138,7 +138,7 @@ export function gitEnvironment(base: Environment, objectEnvironment?: Environmen
 }
 
 /** Of a hook's environment, what lets another process see the objects that are still in quarantine. */
-function pickObjects(environment: Environment | undefined): Record<string, string> {
+export function pickObjects(environment: Environment | undefined): Record<string, string> {
   const entries = objectVariables.map((name) => [name, environment?.[name]] as const)
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
@@ -214,7 +214,7 @@ function configurationText(hooksDirectory: string): string {
 }
 
 /** simple-git filters options and environment; what is allowed here are our own constants. */
-function openGit(directory: string, environment: Environment): SimpleGit {
+export function openGit(directory: string, environment: Environment): SimpleGit {
   const env = gitEnvironment(environment, environment)
   return simpleGit({
     baseDir: directory,

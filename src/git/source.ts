@@ -1,6 +1,7 @@
 import { ByteReader, RecordTooLong, TruncatedInput } from '../engine/archive/byte-reader.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
 import type { EntryKind, Source, SourceEntry } from '../engine/ports.ts'
+import { commitHistory } from './history.ts'
 import { type GitProcess, startGit, unreadable } from './process.ts'
 import { type Environment, gitEnvironment, shaPattern } from './repository.ts'
 
@@ -51,6 +52,7 @@ export function gitSource(options: GitSourceOptions): Source {
     message: options.message,
     bytes: null,
     entries: (signal) => readCommit(options, signal),
+    history: commitHistory(options),
   }
 }
 

@@ -31,6 +31,7 @@ export const paths = {
     checkDomain: '/api/project/:id/domains/:domain/check',
     deployments: '/api/project/:id/deployments',
     deployment: '/api/project/:id/deployments/:number',
+    deploymentChanges: '/api/project/:id/deployments/:number/changes',
     deploymentLog: '/api/project/:id/deployments/:number/log',
     cancelDeployment: '/api/project/:id/deployments/:number/cancel',
     releases: '/api/project/:id/releases',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { authApi } from './api/auth.ts'
+import { changesApi } from './api/changes.ts'
 import { configVarsApi } from './api/config-vars.ts'
 import { deploymentsApi } from './api/deployments.ts'
 import { documentEndpoint } from './api/document.ts'
@@ -68,6 +69,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     processesApi,
     configVarsApi,
     domainsApi,
+    changesApi,
     logsApi,
   ]
   const endpoints = chapters.flatMap((chapter) => chapter(services))

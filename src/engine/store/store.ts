@@ -1,5 +1,6 @@
 import { createAccounts } from './accounts.ts'
 import { createAuditStore } from './audit.ts'
+import { createChanges } from './changes.ts'
 import type { Db } from './database.ts'
 import { createDeployments } from './deployments.ts'
 import { createDevices } from './devices.ts'
@@ -22,6 +23,7 @@ export function createStore(db: Db, clock: () => number) {
   return {
     projects: createProjects(db, now),
     deployments: createDeployments(db, now),
+    changes: createChanges(db),
     domains: createDomains(db, now),
     devices: createDevices(db, now),
     releases: createReleases(db, now),

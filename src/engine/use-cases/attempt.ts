@@ -9,6 +9,7 @@ import { failure, header, success } from '../pipeline/output.ts'
 import { retireOld } from '../pipeline/retire.ts'
 import type { Outcome } from '../store/deployments.ts'
 import type { ProjectRow } from '../store/projects.ts'
+import { noteChanges } from './changes.ts'
 
 /** What is to be made live, and for whom. */
 export interface DeployRequest {
@@ -203,8 +204,11 @@ async function switchOver(
   if (project.currentRelease !== null) {
     log.write(`  Undo   nodepilot rollback v${project.currentRelease} -p ${project.name}`)
   }
+  const deployment = ctx.store.deployments.find(project.id, books.number) as Deployment
+  // before the old files go
+  noteChanges(ctx, project, deployment)
   if (switched) retireOld(ctx, project)
-  return ctx.store.deployments.find(project.id, books.number) as Deployment
+  return deployment
 }
 
 async function giveUp(

@@ -9,7 +9,8 @@ import type { Release } from '../domain/release.ts'
 import { type Candidate, proveSlug, proveSource, type Work } from '../pipeline/deploy.ts'
 import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { adoptSource, attempt, type DeployRequest, type Proven } from './attempt.ts'
+import { adoptSource, attempt, DeploymentFailed, type DeployRequest, type Proven } from './attempt.ts'
+import { noteFailedChanges } from './changes.ts'
 
 export type DeploymentsCases = ReturnType<typeof createDeploymentCases>
 
@@ -33,18 +34,20 @@ export interface PushedCommit extends By {
 
 export function createDeploymentCases(ctx: Context) {
   /** Everything up to a healthy candidate; the caller decides when it goes live. */
-  const prove = (
+  const prove = async (
     project: ProjectRow,
     source: Source,
     request: By & Pick<DeployRequest, 'check' | 'onLive'>,
-  ) => {
+  ): Promise<Proven> => {
     const { kind, revision, label } = source
     const message = request.message ?? source.message
-    return attempt(
-      ctx,
-      { ...request, projectId: project.id, label, source: { kind, revision, message } },
-      (work) => proveSource(ctx, work, source),
-    )
+    const attempted = { ...request, projectId: project.id, label, source: { kind, revision, message } }
+    try {
+      return await attempt(ctx, attempted, (work) => proveSource(ctx, work, source))
+    } catch (error) {
+      if (error instanceof DeploymentFailed) await noteFailedChanges(ctx, project, error.number, source)
+      throw error
+    }
   }
   const goLive = async (proven: Promise<Proven>): Promise<Deployment> => (await proven).goLive()
 
