@@ -40,7 +40,8 @@ export interface Version {
   readonly release: number | null
   /** A commit id, null for an upload. */
   readonly commit: string | null
-  readonly history: SourceHistory | null
+  /** Asked for only where commits are to be compared: it costs a git process. */
+  readonly history: () => Promise<SourceHistory | null>
   readonly files: DependencyFiles | null
   readonly envVars: Readonly<Record<string, string>>
   /** By process type; null: it never came to a start. */
@@ -78,7 +79,7 @@ async function compareCommits(
 ): Promise<{ readonly added: CommitRange; readonly removed: CommitRange } | null> {
   if (before.commit === null || after.commit === null) return null
   if (before.commit === after.commit) return { added: emptyRange, removed: emptyRange }
-  return (await after.history?.against(before.commit)) ?? null
+  return (await (await after.history())?.against(before.commit)) ?? null
 }
 
 function compareNames(

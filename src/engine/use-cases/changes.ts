@@ -50,11 +50,12 @@ export async function noteFailedChanges(
   const deployment = ctx.store.deployments.find(project.id, number)
   if (!deployment) return
   try {
-    const files = source.history ? await filesOfCommit(source.history) : null
     const { history = null } = source
+    const files = await filesOfCommit(history)
     const after: Version = {
-      ...{ release: null, history, files, envVars: project.envVars, commands: null },
+      ...{ release: null, files, envVars: project.envVars, commands: null },
       commit: history && source.revision,
+      history: async () => history,
     }
     write(ctx, deployment, await compareVersions(await versionBefore(ctx, project, deployment), after))
   } catch (error) {
@@ -82,23 +83,28 @@ async function versionOf(ctx: Context, project: ProjectRow, deployment: Deployme
   if (release) return versionOfRelease(ctx, project, release)
   const { kind, revision } = deployment.source
   const commit = kind === 'git' ? revision : null
-  const history = commit === null ? null : await historyOf(ctx, project, commit)
-  const files = history && (await filesOfCommit(history))
+  const history = () => historyOf(ctx, project, commit)
+  const files = await filesOfCommit(await history())
   return { release: null, commit, history, files, envVars: project.envVars, commands: null }
 }
 
 async function versionOfRelease(ctx: Context, project: ProjectRow, release: Release): Promise<Version> {
-  const { number, source, slug, envVars, command } = release
+  const { number, source, slug, envVars, command, workers } = release
   const commit = source.kind === 'git' ? source.revision : null
-  // first of all the files: pruning may be under way
+  const history = () => historyOf(ctx, project, commit)
+  // pruning may be under way: then the repository still knows them
   const onDisk = await filesOnDisk(ctx.paths.release(project.name, slug))
-  const history = commit === null ? null : await historyOf(ctx, project, commit)
-  const files = onDisk ?? (history && (await filesOfCommit(history)))
-  return { release: number, commit, history, files, envVars, commands: { web: command } }
+  const files = onDisk ?? (await filesOfCommit(await history()))
+  return { release: number, commit, history, files, envVars, commands: { ...workers, web: command } }
 }
 
-async function historyOf(ctx: Context, project: ProjectRow, sha: string): Promise<SourceHistory | null> {
-  return (await ctx.repositories.source(project.name, sha)).history ?? null
+async function historyOf(
+  ctx: Context,
+  project: ProjectRow,
+  commit: string | null,
+): Promise<SourceHistory | null> {
+  if (commit === null) return null
+  return (await ctx.repositories.source(project.name, commit)).history ?? null
 }
 
 /** Null where the slug is gone. */
@@ -109,7 +115,8 @@ async function filesOnDisk(slug: string): Promise<DependencyFiles | null> {
   return lockfile === null && manifest === null ? null : { lockfile, manifest: manifest ?? null }
 }
 
-async function filesOfCommit(history: SourceHistory): Promise<DependencyFiles> {
+async function filesOfCommit(history: SourceHistory | null): Promise<DependencyFiles | null> {
+  if (!history) return null
   const [shrinkwrap, lock, manifest] = await Promise.all(
     [...lockfiles, 'package.json'].map((name) => history.file(name)),
   )
