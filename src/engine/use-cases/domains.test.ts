@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { theServer as who } from '../domain/audit.ts'
 import { isRefusal, type RefusalCode } from '../domain/refusal.ts'
 import { createEngine } from '../engine.ts'
 import type { Network } from '../network.ts'
@@ -31,7 +32,7 @@ async function withDns(
 test('a project answers at a domain of its own at once, and no longer when it is removed', async () => {
   await withDns({}, async ({ engine, router, deploy: _, ...lab }) => {
     const shop = await engine.projects.create({ name: 'shop' }, ada)
-    const added = await engine.domains.add(shop, 'WWW.Shop.Example.')
+    const added = await engine.domains.add(shop, 'WWW.Shop.Example.', who)
     assert.deepEqual(
       [added.domain, added.primary, added.status, added.found, added.record],
       ['www.shop.example', false, 'pending', [], { type: 'A', name: 'www.shop.example', value: '192.0.2.1' }],
@@ -40,10 +41,10 @@ test('a project answers at a domain of its own at once, and no longer when it is
     assert.equal(router.route('shop.localhost')?.project, 'shop')
     assert.ok(engine.projects.answersAt('www.shop.example'))
     assert.deepEqual((await engine.projects.show(shop)).domains, ['www.shop.example'])
-    await engine.domains.remove(shop, 'www.shop.example')
+    await engine.domains.remove(shop, 'www.shop.example', who)
     assert.equal(router.route('www.shop.example'), undefined)
     assert.ok(!engine.projects.answersAt('www.shop.example'))
-    await assert.rejects(engine.domains.remove(shop, 'www.shop.example'), coded('not_found'))
+    await assert.rejects(engine.domains.remove(shop, 'www.shop.example', who), coded('not_found'))
     assert.deepEqual(lab.reports, [])
   })
 })
@@ -52,15 +53,15 @@ test('a domain belongs to one project, and is free again when that is deleted', 
   await withDns({}, async ({ engine }) => {
     const shop = await engine.projects.create({ name: 'shop' }, ada)
     const blog = await engine.projects.create({ name: 'blog' }, ada)
-    await engine.domains.add(shop, 'a.example')
-    await assert.rejects(engine.domains.add(shop, 'A.example'), coded('conflict'))
-    await assert.rejects(engine.domains.add(blog, 'a.example'), (error: unknown) => {
+    await engine.domains.add(shop, 'a.example', who)
+    await assert.rejects(engine.domains.add(shop, 'A.example', who), coded('conflict'))
+    await assert.rejects(engine.domains.add(blog, 'a.example', who), (error: unknown) => {
       return isRefusal(error, 'conflict') && !/shop/.test(error.message)
     })
     await assert.rejects(engine.domains.check(blog, 'a.example'), coded('not_found'))
-    await assert.rejects(engine.domains.remove(blog, 'a.example'), coded('not_found'))
+    await assert.rejects(engine.domains.remove(blog, 'a.example', who), coded('not_found'))
     await engine.projects.remove(shop, ada)
-    await engine.domains.add(blog, 'a.example')
+    await engine.domains.add(blog, 'a.example', who)
   })
 })
 
@@ -70,8 +71,9 @@ test('names of the panel, of git and of projects are never given away', async ()
     {},
     async ({ engine, router }) => {
       const shop = await engine.projects.create({ name: 'shop' }, ada)
-      for (const name of ours) await assert.rejects(engine.domains.add(shop, name), coded('invalid'), name)
-      await engine.domains.add(shop, 'nopaas.example')
+      for (const name of ours)
+        await assert.rejects(engine.domains.add(shop, name, who), coded('invalid'), name)
+      await engine.domains.add(shop, 'nopaas.example', who)
       assert.deepEqual(router.route('shop.paas.example')?.hosts, ['shop.paas.example', 'nopaas.example'])
     },
     'paas.example',
@@ -82,7 +84,7 @@ test('a domain that the base domain has come to cover is left out, and all else 
   await withDns({}, async (lab) => {
     const shop = await lab.engine.projects.create({ name: 'shop' }, ada)
     await lab.engine.projects.create({ name: 'blog' }, ada)
-    await lab.engine.domains.add(shop, 'blog.paas.example')
+    await lab.engine.domains.add(shop, 'blog.paas.example', who)
     const addresses = { ...lab.deps.addresses, baseDomain: 'paas.example' }
     const later = createEngine({ ...lab.deps, addresses })
     await later.applyRoutes()
@@ -104,7 +106,7 @@ test('where DNS leads is looked up: here, elsewhere, nowhere, and no answer', as
     const shop = await engine.projects.create({ name: 'shop' }, ada)
     const seen: Record<string, string> = {}
     for (const name of [...Object.keys(dns), 'none.example']) {
-      await engine.domains.add(shop, name)
+      await engine.domains.add(shop, name, who)
       const { status, checkedAt } = await engine.domains.check(shop, name)
       assert.ok(checkedAt)
       seen[name] = status
@@ -134,9 +136,9 @@ test('behind a base domain of its own the record is an alias, and its addresses 
     dns,
     async ({ engine }) => {
       const shop = await engine.projects.create({ name: 'shop' }, ada)
-      const alias = await engine.domains.add(shop, 'www.shop.example')
+      const alias = await engine.domains.add(shop, 'www.shop.example', who)
       assert.deepEqual(alias.record, { type: 'CNAME', name: 'www.shop.example', value: 'paas.example' })
-      const apex = await engine.domains.add(shop, 'shop.example')
+      const apex = await engine.domains.add(shop, 'shop.example', who)
       assert.deepEqual(apex.record, { type: 'A', name: 'shop.example', value: '203.0.113.5' })
       assert.equal((await engine.domains.check(shop, 'shop.example')).status, 'ok')
     },
@@ -147,19 +149,22 @@ test('behind a base domain of its own the record is an alias, and its addresses 
 test('one domain is primary; one that does not lead here only by force', async () => {
   await withDns({ 'a.example': ['192.0.2.1'], 'b.example': ['198.51.100.9'] }, async ({ engine, router }) => {
     const shop = await engine.projects.create({ name: 'shop' }, ada)
-    await engine.domains.add(shop, 'a.example')
-    await engine.domains.add(shop, 'b.example')
+    await engine.domains.add(shop, 'a.example', who)
+    await engine.domains.add(shop, 'b.example', who)
     const primary = async () =>
       (await engine.domains.list(shop)).filter((row) => row.primary).map((r) => r.domain)
-    assert.equal((await engine.domains.setPrimary(shop, 'a.example', { primary: true })).status, 'ok')
+    assert.equal((await engine.domains.setPrimary(shop, 'a.example', { primary: true }, who)).status, 'ok')
     assert.equal(router.route('shop.localhost')?.primary, 'a.example')
-    await assert.rejects(engine.domains.setPrimary(shop, 'b.example', { primary: true }), coded('conflict'))
+    await assert.rejects(
+      engine.domains.setPrimary(shop, 'b.example', { primary: true }, who),
+      coded('conflict'),
+    )
     assert.deepEqual(await primary(), ['a.example'])
-    await engine.domains.setPrimary(shop, 'b.example', { primary: true, force: true })
+    await engine.domains.setPrimary(shop, 'b.example', { primary: true, force: true }, who)
     assert.deepEqual(await primary(), ['b.example'])
-    await engine.domains.setPrimary(shop, 'a.example', { primary: false })
+    await engine.domains.setPrimary(shop, 'a.example', { primary: false }, who)
     assert.deepEqual(await primary(), ['b.example'])
-    await engine.domains.remove(shop, 'b.example')
+    await engine.domains.remove(shop, 'b.example', who)
     assert.equal(router.route('shop.localhost')?.primary, undefined)
   })
 })
@@ -167,12 +172,23 @@ test('one domain is primary; one that does not lead here only by force', async (
 test('a deployment keeps the domains where they are', async () => {
   await withDns({}, async (lab) => {
     const shop = await lab.engine.projects.create({ name: 'shop' }, ada)
-    await lab.engine.domains.add(shop, 'a.example')
+    await lab.engine.domains.add(shop, 'a.example', who)
     const source = lab.commit(revisionOf('a'))
     const proven = await lab.engine.deployments.provePush({
       ...{ project: shop, source, who: ada, check: async () => {}, onLive: () => {} },
     })
     await proven.goLive()
     assert.equal(await lab.visit('a.example'), '200 v1')
+  })
+})
+
+test('every change of a domain is written down with who made it', async () => {
+  await withDns({}, async ({ engine }) => {
+    const shop = await engine.projects.create({ name: 'shop' }, who)
+    await engine.domains.add(shop, 'a.example', who)
+    await engine.domains.setPrimary(shop, 'a.example', { primary: true, force: true }, who)
+    await engine.domains.remove(shop, 'a.example', who)
+    const actions = engine.audit.list({ limit: 10 }).map(({ action }) => action)
+    assert.deepEqual(actions, ['domain.remove', 'domain.primary', 'domain.add', 'project.create'])
   })
 })

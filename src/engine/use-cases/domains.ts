@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import type { Who } from '../domain/audit.ts'
 import { hostName, isWithin } from '../domain/host-name.ts'
 import { Refusal } from '../domain/refusal.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
@@ -52,11 +53,12 @@ export function createDomainCases(ctx: Context) {
     },
 
     /** Answers there at once; where DNS leads is looked up afterwards. Refuses with `invalid` and `conflict`. */
-    async add(project: ProjectRow, input: string): Promise<Domain> {
+    async add(project: ProjectRow, input: string, who: Who): Promise<Domain> {
       const domain = hostName(input)
       refuseOurs(ctx, domain)
       refuseTaken(ctx, project, domain)
       store.domains.create(domain, project.id)
+      ctx.audit({ who, action: 'domain.add', project, after: { domain } })
       await switchRoutes(ctx)
       const row = own(project, domain)
       ctx.background.run(`looking up ${domain}`, () => look(row))
@@ -78,6 +80,7 @@ export function createDomainCases(ctx: Context) {
       project: ProjectRow,
       input: string,
       { primary, force = false }: { readonly primary: boolean; readonly force?: boolean | undefined },
+      who: Who,
     ): Promise<Domain> {
       const { domain } = own(project, input)
       if (primary && !force) {
@@ -87,13 +90,22 @@ export function createDomainCases(ctx: Context) {
       const before = own(project, domain)
       if (primary) store.domains.setPrimary(project.id, domain)
       else if (before.primary) store.domains.setPrimary(project.id, null)
+      const facts = (primary: boolean) => ({ domain, primary })
+      ctx.audit({
+        who,
+        action: 'domain.primary',
+        project,
+        before: facts(before.primary),
+        after: facts(primary),
+      })
       await switchRoutes(ctx)
       return show(project, domain)
     },
 
-    async remove(project: ProjectRow, input: string): Promise<void> {
+    async remove(project: ProjectRow, input: string, who: Who): Promise<void> {
       const { domain } = own(project, input)
       store.domains.remove(domain, project.id)
+      ctx.audit({ who, action: 'domain.remove', project, before: { domain } })
       await switchRoutes(ctx)
     },
   }

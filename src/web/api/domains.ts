@@ -36,8 +36,8 @@ export function domainsApi({ engine }: Services): readonly Endpoint[] {
         201: { description: 'it is routed', schema: domainAnswer },
         409: { description: 'a project answers there already', schema: shapes.problem },
       },
-      handler: async ({ c, project, body }) =>
-        c.json({ domain: presentDomain(await engine.domains.add(project, body.domain)) }, 201),
+      handler: async ({ c, project, body, who }) =>
+        c.json({ domain: presentDomain(await engine.domains.add(project, body.domain, who)) }, 201),
     }),
     endpoint({
       method: 'patch',
@@ -56,8 +56,8 @@ export function domainsApi({ engine }: Services): readonly Endpoint[] {
           schema: shapes.problem,
         },
       },
-      handler: async ({ c, project, body }) => {
-        const changed = await engine.domains.setPrimary(project, named(c.req.param('domain')), body)
+      handler: async ({ c, project, body, who }) => {
+        const changed = await engine.domains.setPrimary(project, named(c.req.param('domain')), body, who)
         return c.json({ domain: presentDomain(changed) })
       },
     }),
@@ -78,8 +78,8 @@ export function domainsApi({ engine }: Services): readonly Endpoint[] {
       summary: 'Take a domain away from a project',
       access: 'project.manage',
       answers: { 204: { description: 'nothing of the project answers there any more' } },
-      async handler({ c, project }) {
-        await engine.domains.remove(project, named(c.req.param('domain')))
+      async handler({ c, project, who }) {
+        await engine.domains.remove(project, named(c.req.param('domain')), who)
         return c.body(null, 204)
       },
     }),
