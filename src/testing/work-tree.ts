@@ -79,7 +79,7 @@ function treeIn(directory: string): WorkTree {
   }
 }
 
-async function writeFiles(directory: string, files: Files): Promise<void> {
+export async function writeFiles(directory: string, files: Files): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     await mkdir(join(directory, dirname(name)), { recursive: true })
     await writeFile(join(directory, name), content)
