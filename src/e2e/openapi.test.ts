@@ -58,6 +58,8 @@ const calls: readonly Call[] = [
   { id: 'releases', parameters: { id: 'shop' }, status: 200 },
   { id: 'rollback', parameters: { id: 'shop' }, status: 200 },
   { id: 'restart', parameters: { id: 'shop' }, status: 200 },
+  { id: 'scale', parameters: { id: 'shop' }, status: 200 },
+  { id: 'run', parameters: { id: 'shop' }, status: 200 },
   { id: 'stop', parameters: { id: 'shop' }, status: 200 },
   { id: 'start', parameters: { id: 'shop' }, status: 200 },
   { id: 'patchProject', parameters: { id: 'shop' }, status: 200 },
@@ -158,7 +160,16 @@ describe('the document of the API', { timeout: 240_000 }, () => {
         .map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1')))
         .join('/')
       const validate = schemas.compile({ $ref: `document#/${pointer}` })
-      assert.ok(validate(answer.json()), `${schemas.errorsText(validate.errors)}\n${answer.text}`)
+      // of a stream every line is a document
+      const documents = type.endsWith('ndjson')
+        ? answer.text
+            .trim()
+            .split('\n')
+            .map((line) => JSON.parse(line) as unknown)
+        : [answer.json()]
+      for (const one of documents) {
+        assert.ok(validate(one), `${schemas.errorsText(validate.errors)}\n${answer.text}`)
+      }
     })
   }
 })

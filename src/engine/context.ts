@@ -32,6 +32,8 @@ export interface Context {
   readonly closing: AbortSignal
   /** Deployments under way, by id: aborting one cancels it. */
   readonly attempts: Map<number, AbortController>
+  /** One-off commands under way. */
+  readonly runs: Set<OneOffUnderWay>
   readonly logs: DeploymentLogs
   readonly dependencies: Dependencies
   readonly repositories: EngineRepositories
@@ -46,6 +48,17 @@ export interface Context {
   readonly report: Report
   /** Work that goes on after the answer: draining, stopping, pruning. Awaited when the server ends. */
   readonly background: Background
+}
+
+export interface OneOffUnderWay {
+  readonly projectId: number
+  /** The directory it runs in, which must stay. */
+  readonly slug: number
+  /** From 1: `run.1`. */
+  readonly index: number
+  readonly controller: AbortController
+  /** Resolves when nothing of it is left. */
+  readonly ended: Promise<unknown>
 }
 
 /** The runtime, and what a deleted project leaves with it. */

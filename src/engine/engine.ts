@@ -22,12 +22,13 @@ import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
 import { createReleaseCases } from './use-cases/releases.ts'
 import { createSystemCases } from './use-cases/system.ts'
+import { createRunCase } from './use-cases/run.ts'
 
 export type Engine = ReturnType<typeof createEngine>
 
 export type EngineDeps = Omit<
   Context,
-  'audit' | 'routes' | 'turns' | 'inOrder' | 'closing' | 'attempts' | 'logs' | 'background' | 'watch'
+  'audit' | 'routes' | 'turns' | 'inOrder' | 'closing' | 'attempts' | 'runs' | 'logs' | 'background' | 'watch'
 >
 
 /** The one way in: what NodePilot can do, without the doors (git, HTTP) that people come through. */
@@ -44,6 +45,7 @@ export function createEngine(deps: EngineDeps) {
     turns: createTurns(),
     inOrder: createOrder(),
     attempts: new Map(),
+    runs: new Set(),
     logs: createDeploymentLogs(),
     background: createBackground(deps.report),
   }
@@ -63,6 +65,7 @@ export function createEngine(deps: EngineDeps) {
     releases: createReleaseCases(ctx),
     configVars: createConfigVarCases(ctx),
     processes: createProcessCases(ctx),
+    run: createRunCase(ctx),
     domains: createDomainCases(ctx),
     changes: createChangesCases(ctx),
 
@@ -105,6 +108,7 @@ export function createEngine(deps: EngineDeps) {
       for (const controller of ctx.attempts.values()) controller.abort(why)
       await ctx.turns.idle()
       await metrics.stop()
+      await Promise.allSettled([...ctx.runs].map(({ ended }) => ended))
       await ctx.background.settled()
     },
   }

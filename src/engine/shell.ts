@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { Refusal } from './domain/refusal.ts'
 
@@ -25,6 +26,11 @@ export interface RunOptions {
   readonly input?: string | Uint8Array
   /** Every line as it comes, without its end; lines over 8 KiB come in pieces. */
   readonly onLine?: (line: string, stream: OutputStream) => void
+  /**
+   * Asked after each piece of output: while what it returns is unsettled, nothing more is read, so that a slow
+   * reader slows the command down instead of filling the memory.
+   */
+  readonly full?: () => Promise<void> | undefined
   /** Also ends processes that left the group (setsid): those whose environment carries `NODEPILOT_JOB=<job>`. */
   readonly job?: string
 }
@@ -74,7 +80,21 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
     if (bytes > limit) stop(outputLimit(limit))
     return bytes <= limit
   }
-  const flushes = [readLines(child, 'out', count, onLine), readLines(child, 'err', count, onLine)]
+  let resting = 0
+  const pause = (source: Readable) => {
+    const room = options.full?.()
+    if (!room) return
+    resting++
+    source.pause()
+    void room.finally(() => {
+      resting--
+      source.resume()
+    })
+  }
+  const flushes = [
+    readLines(child, 'out', count, onLine, pause),
+    readLines(child, 'err', count, onLine, pause),
+  ]
   const abort = () => stop(new Refusal('cancelled', 'the deployment was cancelled'))
   options.signal?.addEventListener('abort', abort, { once: true })
   const timer =
@@ -84,7 +104,7 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
   child.stdin?.on('error', () => {})
   child.stdin?.end(options.input)
   try {
-    const { code, signal } = await ended(child)
+    const { code, signal } = await ended(child, () => resting > 0 && !refusal)
     for (const flush of flushes) flush()
     if (options.job) await endJob(options.job)
     if (refusal) throw refusal
@@ -147,15 +167,25 @@ function endGroup(child: ChildProcess) {
   setTimeout(() => killGroup(child.pid, 'SIGKILL'), killAfterMs).unref()
 }
 
-/** Waits for the exit, and then a moment for the pipes: a daemonised grandchild may hold them open. */
-function ended(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+/**
+ * Waits for the exit, and then a moment for the pipes: a daemonised grandchild may hold them open. Longer while
+ * `unread`: what the command wrote is still there, and its reader is slow.
+ */
+function ended(
+  child: ChildProcess,
+  unread: () => boolean,
+): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code, signal) => {
       const done = () => resolve({ code, signal })
-      const timer = setTimeout(done, 500)
+      const timer = setInterval(() => {
+        if (unread()) return
+        clearInterval(timer)
+        done()
+      }, 500)
       child.once('close', () => {
-        clearTimeout(timer)
+        clearInterval(timer)
         done()
       })
     })
@@ -167,6 +197,7 @@ function readLines(
   stream: OutputStream,
   count: (chunk: Buffer) => boolean,
   onLine: (line: string, stream: OutputStream) => void,
+  pause: (source: Readable) => void,
 ): () => void {
   const decoder = new StringDecoder('utf8')
   let rest = ''
@@ -180,6 +211,7 @@ function readLines(
       onLine(rest.slice(0, longestLine), stream)
       rest = rest.slice(longestLine)
     }
+    if (source) pause(source)
   })
   return () => {
     rest += decoder.end()

@@ -25,6 +25,8 @@ export const paths = {
     start: '/api/project/:id/start',
     stop: '/api/project/:id/stop',
     restart: '/api/project/:id/restart',
+    scale: '/api/project/:id/scale',
+    run: '/api/project/:id/run',
     deploy: '/api/project/:id/deploy',
     domains: '/api/project/:id/domains',
     domain: '/api/project/:id/domains/:domain',

@@ -11,6 +11,7 @@ import { logsApi } from './api/logs.ts'
 import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
 import { releasesApi } from './api/releases.ts'
+import { runApi } from './api/run.ts'
 import { assetRoutes } from './assets.ts'
 import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
@@ -67,6 +68,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     deploymentsApi,
     releasesApi,
     processesApi,
+    runApi,
     configVarsApi,
     domainsApi,
     changesApi,

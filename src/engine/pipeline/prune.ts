@@ -31,9 +31,10 @@ export async function removeLeftovers(ctx: Context, projectId: number, name: str
   }
 }
 
-/** The newest `keep` slugs, and whatever runs. */
+/** The newest `keep` slugs, and whatever runs, one-off commands too. */
 function neededSlugs(ctx: Context, projectId: number, current: number | null, keep: number): Set<number> {
   const needed = new Set(ctx.store.instances.ofProject(projectId).map((row) => row.slug))
+  for (const one of ctx.runs) if (one.projectId === projectId) needed.add(one.slug)
   const live = ctx.store.releases.list(projectId).filter((release) => release.prunedAt === null)
   const serving = live.find((release) => release.number === current)
   if (serving) needed.add(serving.slug)

@@ -11,6 +11,7 @@ import { switchRoutes } from '../pipeline/switch-routes.ts'
 import type { ProjectChange, ProjectRow } from '../store/projects.ts'
 import { answersAt } from './domains.ts'
 import { type ProjectView, viewAll, viewOne } from './project-view.ts'
+import { endRuns } from './run.ts'
 
 export type ProjectCases = ReturnType<typeof createProjectCases>
 
@@ -100,6 +101,7 @@ export function createProjectCases(ctx: Context) {
         ctx.audit({ who, action: 'project.remove', project, before: { displayName: project.displayName } })
         await switchRoutes(ctx)
         await Promise.all(groups.map((group) => discard(ctx, project.id, group)))
+        await endRuns(ctx, project.id, why)
         // a worker may have been on its way
         await settle(ctx, project)
         await finishRemoval(ctx, project.name)

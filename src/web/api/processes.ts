@@ -2,6 +2,7 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
 import { presentProject } from '../present.ts'
 import type { Services } from '../services.ts'
+import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 
 const summaries = {
@@ -10,9 +11,9 @@ const summaries = {
   restart: 'Restart without downtime: a new generation is proved, then traffic moves',
 } as const
 
-/** What runs of a project. */
+/** What runs of a project, and how many. */
 export function processesApi({ engine, addresses }: Services): readonly Endpoint[] {
-  return (['start', 'stop', 'restart'] as const).map((verb) =>
+  const verbs = (['start', 'stop', 'restart'] as const).map((verb) =>
     endpoint({
       method: 'post',
       path: paths.api[verb],
@@ -26,4 +27,22 @@ export function processesApi({ engine, addresses }: Services): readonly Endpoint
       },
     }),
   )
+  const scale = endpoint({
+    method: 'post',
+    path: paths.api.scale,
+    tag: 'Processes',
+    summary: 'So many instances of each named process type',
+    description:
+      'Numbers stay over deployments and restarts. New web instances take traffic once they are healthy; those ' +
+      'that are too many end when their requests have.',
+    access: 'project.manage',
+    body: schemas.scale,
+    example: { body: { web: 1 } },
+    answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
+    async handler({ c, project, body }) {
+      await engine.processes.scale(project, body)
+      return c.json({ project: presentProject(await engine.projects.show(project), addresses) })
+    },
+  })
+  return [...verbs, scale]
 }

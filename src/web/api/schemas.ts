@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { configVarChange, configVars } from '../../engine/domain/environment.ts'
+import { mostInstances, processTypePattern } from '../../engine/domain/process.ts'
 
 /** What clients may send. Everything that validates is here, and types are inferred from it. */
 
@@ -91,6 +92,29 @@ export const createToken = z.strictObject({
   scope: z.enum(['push', 'read', 'admin']),
   project: z.union([z.string(), z.number()]).nullable().optional(),
   expiresInDays: z.number().int().min(1).max(3650).nullable().optional(),
+})
+
+/** How many of each named type; the others stay as they are. */
+export const scale = z
+  .record(
+    z.string().regex(processTypePattern, 'it is no name of a process type'),
+    z.number().int().min(0).max(mostInstances, `at most ${mostInstances} of one type`),
+  )
+  .refine((counts) => Object.keys(counts).length > 0, 'name a process type and how many: {"web":2}')
+
+const word = z
+  .string()
+  .max(100_000)
+  .refine((text) => !text.includes('\0'), 'it holds a NUL character')
+
+export const run = z.strictObject({
+  command: z
+    .array(word)
+    .min(1, 'it is empty')
+    .max(1_000)
+    .refine(([program]) => program !== '', 'the program is empty')
+    .meta({ description: 'a program and its arguments; no shell looks at them' }),
+  timeoutMs: z.number().int().min(1).max(86_400_000).optional().meta({ description: 'an hour by default' }),
 })
 
 /** A branch, tag or commit; what git makes of it is decided by the repository. */
