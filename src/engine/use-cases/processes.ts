@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import type { AuditEvent, Who } from '../domain/audit.ts'
-import { changeCounts, countOf, type ProcessCounts, typesOf } from '../domain/process.ts'
+import { changeCounts, countOf, type ProcessCounts, typesOf, wantedOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { type BootPlan, boot, grow } from '../pipeline/boot.ts'
@@ -64,7 +64,9 @@ async function inTurn(
     const current = ctx.store.projects.find(project.id)
     if (!current) throw new Refusal('not_found', `there is no project ${project.name} any more`)
     await work(current)
-    const before = event.after ? current.processes : { status: current.status }
+    const before = event.after
+      ? wantedOf(current.processes, Object.keys(event.after))
+      : { status: current.status }
     ctx.audit({ ...event, project, before })
   } finally {
     end()

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:os'
 import type { Context, OneOffUnderWay } from '../context.ts'
+import type { Who } from '../domain/audit.ts'
 import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { oneOff } from '../pipeline/one-off.ts'
@@ -15,6 +16,7 @@ export interface RunRequest {
 }
 
 export interface RunOptions {
+  readonly who: Who
   /** Ends the command: whoever asked for it has gone. */
   readonly signal: AbortSignal
   readonly output: (line: string, stream: OutputStream) => void
@@ -39,6 +41,9 @@ export interface OneOffRun {
 export type RunCase = ReturnType<typeof createRunCase>
 
 const defaultTimeoutMs = 3_600_000
+/** Of what the audit log keeps. */
+const mostWords = 50
+const longestWord = 300
 
 export function createRunCase(ctx: Context) {
   /**
@@ -48,6 +53,8 @@ export function createRunCase(ctx: Context) {
   return (project: ProjectRow, request: RunRequest, options: RunOptions): OneOffRun => {
     ctx.closing.throwIfAborted()
     const release = liveRelease(ctx, project)
+    const after = { command: withoutValues(request.command, release.envVars) }
+    ctx.audit({ who: options.who, action: 'process.run', project, after })
     const index = freeIndex(ctx, project.id)
     const controller = new AbortController()
     const signal = AbortSignal.any([controller.signal, options.signal, ctx.closing])
@@ -101,6 +108,21 @@ async function carryOut(
     output(`${program}: ${code === 'ENOENT' ? 'not found' : 'permission denied'}`, 'err')
     return { exitCode: code === 'ENOENT' ? 127 : 126, refusal: null }
   }
+}
+
+/** The argv for the audit log: a config var's value in it is replaced by its name. */
+export function withoutValues(
+  command: readonly string[],
+  envVars: Readonly<Record<string, string>>,
+): readonly string[] {
+  // the longest first: one value may be part of another
+  const secrets = Object.entries(envVars)
+    .filter(([, value]) => value.length > 0)
+    .sort(([, a], [, b]) => b.length - a.length)
+  return command
+    .slice(0, mostWords)
+    .map((word) => secrets.reduce((text, [name, value]) => text.replaceAll(value, () => `$${name}`), word))
+    .map((word) => word.slice(0, longestWord))
 }
 
 function liveRelease(ctx: Context, project: ProjectRow): Release {

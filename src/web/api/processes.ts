@@ -35,12 +35,12 @@ export function processesApi({ engine, addresses }: Services): readonly Endpoint
     description:
       'Numbers stay over deployments and restarts. New web instances take traffic once they are healthy; those ' +
       'that are too many end when their requests have.',
-    access: 'project.manage',
+    access: 'project.operate',
     body: schemas.scale,
     example: { body: { web: 1 } },
     answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
-    async handler({ c, project, body }) {
-      await engine.processes.scale(project, body)
+    async handler({ c, project, body, who }) {
+      await engine.processes.scale(project, body, who)
       return c.json({ project: presentProject(await engine.projects.show(project), addresses) })
     },
   })

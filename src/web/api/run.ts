@@ -34,17 +34,18 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
       description:
         'The answer is streamed: a JSON document a line, at last the exit code. Whoever closes the connection ' +
         'ends the command and everything it has started.',
-      access: 'project.manage',
+      access: 'project.operate',
       body: schemas.run,
       example: { body: { command: ['node', '--version'] } },
       answers: {
         200: { description: 'its output as it comes', schema: line, type: 'application/x-ndjson' },
       },
-      handler({ c, project, body }) {
+      handler({ c, project, body, who }) {
         const left = new AbortController()
         const lines = new Lines()
         // begins here, so that a refusal is an answer of its own
         const { result } = engine.run(project, body, {
+          who,
           signal: left.signal,
           output: (text, from) => lines.add({ stream: from, text }),
           full: () => lines.full(),
