@@ -21,8 +21,8 @@ import { createMemberCases } from './use-cases/members.ts'
 import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
 import { createReleaseCases } from './use-cases/releases.ts'
-import { createSystemCases } from './use-cases/system.ts'
 import { createRunCase } from './use-cases/run.ts'
+import { createSystemCases } from './use-cases/system.ts'
 
 export type Engine = ReturnType<typeof createEngine>
 

@@ -2,6 +2,10 @@
 export const paths = {
   home: '/',
   setup: '/setup',
+  login: '/login',
+  logout: '/logout',
+  /** A command line is let in here. */
+  device: '/device',
   health: '/health',
   /** Caddy asks here whether a name may have a certificate. */
   tlsAsk: '/tls/ask',
@@ -17,6 +21,13 @@ export const paths = {
     verify: '/api/auth/verify',
     logout: '/api/auth/logout',
     changePassword: '/api/auth/change-password',
+    sessions: '/api/auth/sessions',
+    session: '/api/auth/sessions/:session',
+    device: '/api/auth/device',
+    deviceToken: '/api/auth/device/token',
+    users: '/api/users',
+    user: '/api/users/:user',
+    audit: '/api/audit',
     tokens: '/api/auth/tokens',
     token: '/api/auth/tokens/:token',
     createProject: '/api/project/create',
@@ -31,6 +42,8 @@ export const paths = {
     domains: '/api/project/:id/domains',
     domain: '/api/project/:id/domains/:domain',
     checkDomain: '/api/project/:id/domains/:domain/check',
+    members: '/api/project/:id/members',
+    member: '/api/project/:id/members/:username',
     deployments: '/api/project/:id/deployments',
     deployment: '/api/project/:id/deployments/:number',
     deploymentChanges: '/api/project/:id/deployments/:number/changes',

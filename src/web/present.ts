@@ -1,7 +1,11 @@
 import type { Addresses } from '../engine/context.ts'
+import type { Actor } from '../engine/domain/access.ts'
 import type { Deployment } from '../engine/domain/deployment.ts'
 import type { Release } from '../engine/domain/release.ts'
-import type { TokenRow } from '../engine/store/accounts.ts'
+import type { TokenRow, UserRow } from '../engine/store/accounts.ts'
+import type { AuditRow } from '../engine/store/audit.ts'
+import type { MemberRow } from '../engine/store/members.ts'
+import type { SessionRow } from '../engine/store/sessions.ts'
 import type { ProjectView } from '../engine/use-cases/project-view.ts'
 
 /** The public shapes of contract and OpenAPI, made from what the engine says. */
@@ -44,6 +48,29 @@ export function presentDeployment(deployment: Deployment) {
 export function presentRelease(release: Release, current: number | null) {
   const { number, deployment, source, createdAt, prunedAt } = release
   return { number, deployment, source, current: number === current, available: prunedAt === null, createdAt }
+}
+
+export function presentUser({ id, username, role, createdAt }: UserRow) {
+  return { id, username, role, createdAt: asTime(createdAt) }
+}
+
+export function presentMember({ username, role, createdAt }: MemberRow) {
+  return { username, role, createdAt: asTime(createdAt) }
+}
+
+export function presentSession(session: SessionRow, actor: Actor) {
+  const { number, kind, name, userAgent, address, createdAt, lastSeenAt, expiresAt } = session
+  const current = session.id === actor.sessionId
+  return { id: number, kind, name, agent: userAgent, address, current, createdAt, lastSeenAt, expiresAt }
+}
+
+export function presentAudit({ id, at, user, via, address, action, project, before, after }: AuditRow) {
+  return { id, time: at, who: user, via, address, action, project, before, after }
+}
+
+/** SQLite's own CURRENT_TIMESTAMP, of rows that were made by hand, has neither T nor Z. */
+function asTime(text: string): string {
+  return new Date(/[TZ]/.test(text) ? text : `${text}Z`).toISOString()
 }
 
 export function presentToken(token: TokenRow) {

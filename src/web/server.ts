@@ -1,22 +1,29 @@
 import { randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
+import { auditApi } from './api/audit.ts'
 import { authApi } from './api/auth.ts'
 import { changesApi } from './api/changes.ts'
 import { configVarsApi } from './api/config-vars.ts'
 import { deploymentsApi } from './api/deployments.ts'
+import { deviceApi } from './api/device.ts'
 import { documentEndpoint } from './api/document.ts'
 import { domainsApi } from './api/domains.ts'
 import { logsApi } from './api/logs.ts'
+import { membersApi } from './api/members.ts'
 import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
 import { releasesApi } from './api/releases.ts'
 import { runApi } from './api/run.ts'
+import { usersApi } from './api/users.ts'
 import { assetRoutes } from './assets.ts'
+import { refuseForeign } from './csrf.ts'
 import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
 import { keepAnswers } from './kept-answer.ts'
+import { devicePages } from './panel/device.ts'
 import { plainPages } from './panel/plain.ts'
+import { signInPages } from './panel/sign-in.ts'
 import { themePages } from './panel/theme.ts'
 import { paths } from './paths.ts'
 import type { Env, Services } from './services.ts'
@@ -32,6 +39,7 @@ export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
     await next()
   })
   web.use(securityHeaders())
+  web.use(refuseForeign(services))
 
   web.get(paths.health, async (c) => {
     const checks = await services.health()
@@ -52,6 +60,8 @@ export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
   const endpoints = apiEndpoints(services)
   mount(web, services, endpoints)
   web.route('/', assetRoutes())
+  web.route('/', signInPages(services))
+  web.route('/', devicePages(services))
   web.route('/', themePages())
   web.route('/', plainPages(services))
 
@@ -64,7 +74,11 @@ export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
 export function apiEndpoints(services: Services): readonly Endpoint[] {
   const chapters = [
     authApi,
+    deviceApi,
+    usersApi,
+    auditApi,
     projectsApi,
+    membersApi,
     deploymentsApi,
     releasesApi,
     processesApi,

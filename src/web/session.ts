@@ -4,8 +4,10 @@ import { z } from 'zod'
 import type { Actor } from '../engine/domain/access.ts'
 import { clientAddress } from '../engine/domain/address.ts'
 import { whoOf } from '../engine/domain/audit.ts'
-import { readCredentials } from '../engine/domain/credentials.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
+import type { SignedIn } from '../engine/use-cases/sessions.ts'
+import { type HeaderOf, readSessionCookie, setSessionCookie } from './cookie.ts'
+import { paths } from './paths.ts'
 import type { Env, Services } from './services.ts'
 
 const claims = z.object({ sub: z.string(), sid: z.string(), iat: z.number(), exp: z.number() })
@@ -25,35 +27,72 @@ export function signSession(
   return sign(payload, key, 'HS256')
 }
 
-/** Every API route but sign-in and set-up needs an actor. */
+/** Every API route but sign-in and set-up needs an actor: by a bearer token, or by the cookie of the panel. */
 export function requireActor(services: Services): MiddlewareHandler<Env> {
   return async (c, next) => {
-    const actor = await bearer(services, c.req.header('authorization'))
+    const actor = await authenticate(services, (name) => c.req.header(name))
     if (!actor) {
       throw new Refusal('unauthorized', 'a valid bearer token is needed', {
         hint: 'POST /api/auth/login gives one',
       })
     }
-    c.set('actor', actor)
-    c.set('who', whoOf(actor, addressOf(c)))
+    remember(c, actor)
     await next()
   }
 }
 
-/** The plain pages ask by HTTP Basic, which every browser can do. */
-export function requireBasic(services: Services): MiddlewareHandler<Env> {
+/** Every page of the panel needs the cookie of somebody who signed in; without it the way leads to the login. */
+export function requireSession(services: Services): MiddlewareHandler<Env> {
   return async (c, next) => {
-    const credentials = readCredentials(c.req.header('authorization'))
-    const actor = credentials && (await services.accounts.basic({ ...credentials, address: addressOf(c) }))
-    if (!actor) {
-      return c.text('Sign in with your NodePilot user name and password.\n', 401, {
-        'www-authenticate': 'Basic realm="NodePilot", charset="UTF-8"',
-      })
-    }
-    c.set('actor', actor)
-    c.set('who', whoOf(actor, addressOf(c)))
-    return next()
+    const actor = await withCookie(services, (name) => c.req.header(name))
+    if (!actor) return signInFirst(services, c)
+    remember(c, actor)
+    await next()
   }
+}
+
+/** Who asks; null when nobody who is known does. Where credentials are brought along, a cookie does not count. */
+export async function authenticate(services: Services, header: HeaderOf): Promise<Actor | null> {
+  const authorization = header('authorization')
+  if (authorization === undefined) return withCookie(services, header)
+  const secret = /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1]
+  if (!secret) return null
+  return secret.startsWith('np_') ? services.accounts.token(secret) : withJwt(services, secret)
+}
+
+/** Signs the session that was begun and hands it to the browser. */
+export async function handSession(services: Services, c: Context<Env>, begun: SignedIn): Promise<void> {
+  setSessionCookie(c, await signSession(services.jwtKey, sessionOf(begun), Date.now()), begun.expiresAt)
+}
+
+export function sessionOf({ user, sessionId, expiresAt }: SignedIn) {
+  return { userId: user.id, sessionId, expiresAt }
+}
+
+export async function withCookie(services: Services, header: HeaderOf): Promise<Actor | null> {
+  const token = readSessionCookie(header)
+  return token ? withJwt(services, token) : null
+}
+
+function remember(c: Context<Env>, actor: Actor): void {
+  c.set('actor', actor)
+  c.set('who', whoOf(actor, addressOf(c)))
+}
+
+/** A page goes to the login and comes back; a part of a page tells the script to do so (HX-Redirect). */
+function signInFirst({ accounts }: Services, c: Context<Env>): Response {
+  if (!accounts.hasUsers()) return c.redirect(paths.setup, 303)
+  if (c.req.header('hx-request') === 'true') {
+    const shown = c.req.header('hx-current-url') ?? ''
+    const page = URL.canParse(shown) ? new URL(shown) : null
+    return c.body(null, 401, { 'hx-redirect': loginAt(page ? page.pathname + page.search : paths.home) })
+  }
+  const { pathname, search } = new URL(c.req.url)
+  return c.redirect(loginAt(c.req.method === 'GET' ? pathname + search : paths.home), 303)
+}
+
+function loginAt(next: string): string {
+  return next === paths.home ? paths.login : `${paths.login}?next=${encodeURIComponent(next)}`
 }
 
 /** The address that sign-in is throttled by. */
@@ -61,12 +100,9 @@ export function addressOf(c: Context<Env>): string {
   return clientAddress(c.req.header('x-forwarded-for'))
 }
 
-async function bearer(services: Services, header: string | undefined): Promise<Actor | null> {
-  const secret = /^Bearer +([^\s]+) *$/i.exec(header ?? '')?.[1]
-  if (!secret) return null
-  if (secret.startsWith('np_')) return services.accounts.token(secret)
+async function withJwt(services: Services, token: string): Promise<Actor | null> {
   try {
-    const { sid, sub } = claims.parse(await verify(secret, services.jwtKey, 'HS256'))
+    const { sid, sub } = claims.parse(await verify(token, services.jwtKey, 'HS256'))
     const actor = services.accounts.session(sid)
     return actor && String(actor.userId) === sub ? actor : null
   } catch {

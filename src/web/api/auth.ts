@@ -1,18 +1,20 @@
 import { z } from 'zod'
+import { clearSessionCookie } from '../cookie.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { parse } from '../input.ts'
 import { paths } from '../paths.ts'
-import { presentToken } from '../present.ts'
+import { presentSession, presentToken } from '../present.ts'
 import type { Services } from '../services.ts'
-import { addressOf, signSession } from '../session.ts'
+import { addressOf, sessionOf, signSession } from '../session.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
+import { sessionRow } from './shapes-accounts.ts'
 
 const tag = 'Accounts'
 
 /** Set-up, sign-in, passwords and tokens. */
 export function authApi(services: Services): readonly Endpoint[] {
-  return [...signInApi(services), ...tokensApi(services)]
+  return [...signInApi(services), ...sessionsApi(services), ...tokensApi(services)]
 }
 
 function signInApi({ accounts, jwtKey }: Services): readonly Endpoint[] {
@@ -41,18 +43,18 @@ function signInApi({ accounts, jwtKey }: Services): readonly Endpoint[] {
       answers: {
         200: {
           description: 'a session; send its token as a bearer token',
-          schema: z.strictObject({ token: z.string(), expiresAt: shapes.time, user: shapes.user }),
+          schema: shapes.session,
         },
       },
       async handler({ c, body }) {
-        const { user, sessionId, expiresAt } = await accounts.login({
+        const begun = await accounts.login({
           ...body,
           address: addressOf(c),
           userAgent: c.req.header('user-agent'),
         })
-        const token = await signSession(jwtKey, { userId: user.id, sessionId, expiresAt }, Date.now())
-        const { id, username, role } = user
-        return c.json({ token, expiresAt: expiresAt.toISOString(), user: { id, username, role } })
+        const token = await signSession(jwtKey, sessionOf(begun), Date.now())
+        const { id, username, role } = begun.user
+        return c.json({ token, expiresAt: begun.expiresAt.toISOString(), user: { id, username, role } })
       },
     }),
     endpoint({
@@ -76,6 +78,7 @@ function signInApi({ accounts, jwtKey }: Services): readonly Endpoint[] {
       answers: { 204: { description: 'it has ended' } },
       handler({ c, actor }) {
         accounts.logout(actor, addressOf(c))
+        clearSessionCookie(c)
         return c.body(null, 204)
       },
     }),
@@ -95,6 +98,35 @@ function signInApi({ accounts, jwtKey }: Services): readonly Endpoint[] {
   ]
 }
 
+function sessionsApi({ accounts }: Services): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: paths.api.sessions,
+      tag,
+      summary: 'Where you are signed in',
+      access: 'account.read',
+      answers: {
+        200: { description: 'newest first', schema: z.strictObject({ sessions: z.array(sessionRow) }) },
+      },
+      handler: ({ c, actor }) =>
+        c.json({ sessions: accounts.sessions(actor).map((one) => presentSession(one, actor)) }),
+    }),
+    endpoint({
+      method: 'delete',
+      path: paths.api.session,
+      tag,
+      summary: 'End a session of yours',
+      access: 'account.manage',
+      answers: { 204: { description: 'it is signed out' } },
+      handler({ c, actor }) {
+        accounts.endSession(actor, parse(schemas.rowNumber, c.req.param('session')), addressOf(c))
+        return c.body(null, 204)
+      },
+    }),
+  ]
+}
+
 function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
   return [
     endpoint({
@@ -102,11 +134,17 @@ function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
       path: paths.api.tokens,
       tag,
       summary: 'Your tokens, without their secrets',
+      description: 'With `?all=1` those of everybody, for admins.',
       access: 'account.read',
+      query: schemas.tokensQuery,
       answers: {
         200: { description: 'the tokens', schema: z.strictObject({ tokens: z.array(shapes.token) }) },
       },
-      handler: ({ c, actor }) => c.json({ tokens: accounts.tokens(actor).map(presentToken) }),
+      handler({ c, actor, query }) {
+        const all = query.all === '1'
+        if (all) engine.access.authorize(actor, 'server.read', null)
+        return c.json({ tokens: (all ? accounts.allTokens() : accounts.tokens(actor)).map(presentToken) })
+      },
     }),
     endpoint({
       method: 'post',
@@ -135,7 +173,7 @@ function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
       method: 'delete',
       path: paths.api.token,
       tag,
-      summary: 'Revoke a token',
+      summary: "Revoke a token of yours; an admin revokes anybody's",
       access: 'account.manage',
       answers: { 204: { description: 'it is worthless from now on' } },
       handler({ c, actor }) {

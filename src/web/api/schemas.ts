@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { projectRoles } from '../../engine/domain/access.ts'
 import { configVarChange, configVars } from '../../engine/domain/environment.ts'
 import { mostInstances, processTypePattern } from '../../engine/domain/process.ts'
 
@@ -73,12 +74,12 @@ export const login = z.strictObject({
   password: z.string().min(1).max(1000),
 })
 
+const username = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,38}$/i, 'use letters, digits, ., _ and -')
+const role = z.enum(['admin', 'member'])
+
 export const setUp = z.strictObject({
   code: z.string().min(1).max(50),
-  username: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,38}$/i, 'use letters, digits, ., _ and -')
-    .default('admin'),
+  username: username.default('admin'),
   password: z.string().max(1000),
 })
 
@@ -86,6 +87,32 @@ export const changePassword = z.strictObject({
   currentPassword: z.string().max(1000),
   newPassword: z.string().max(1000),
 })
+
+export const createUser = z.strictObject({
+  username,
+  password: z.string().max(1000),
+  role: role.default('member'),
+})
+
+export const changeUser = z.strictObject({ role, password: z.string().max(1000) }).partial()
+
+export const putMember = z.strictObject({ role: z.enum(projectRoles) })
+
+export const deviceRequest = z.strictObject({ name: displayName })
+export const deviceToken = z.strictObject({ deviceCode: z.string().min(1).max(100) })
+
+export const auditQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  before: z.coerce.number().int().positive().optional(),
+  project: z.string().max(100).optional(),
+  user: z.string().max(100).optional(),
+  action: z
+    .string()
+    .regex(/^[a-z-]+(\.[a-z-]+)?$/, 'it is a subject, or subject.verb')
+    .optional(),
+})
+
+export const tokensQuery = z.object({ all: z.enum(['0', '1']).optional() })
 
 export const createToken = z.strictObject({
   name: displayName,
@@ -160,5 +187,8 @@ export const logsQuery = z.object({
   since: z.iso.datetime({ offset: true }).optional(),
   q: z.string().max(500).optional(),
 })
+
+/** A number in a path that is no project's. */
+export const rowNumber = z.coerce.number().int().positive()
 
 export const deploymentNumber = z.coerce.number().int().positive()

@@ -95,6 +95,8 @@ export const user = z
   .strictObject({ id: z.number().int(), username: z.string(), role: z.enum(['admin', 'member']) })
   .meta({ id: 'User' })
 
+export const session = z.strictObject({ token: z.string(), expiresAt: time, user })
+
 export const token = z
   .strictObject({
     id: z.number().int(),

@@ -5,25 +5,17 @@ import { paths } from '../paths.ts'
 import { presentDeployment, presentProject } from '../present.ts'
 import { page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
-import { requireBasic } from '../session.ts'
+import { requireSession } from '../session.ts'
 
 /** Plain pages: what runs, what was deployed and why it failed. They work without script. */
 export function plainPages(services: Services): Hono<Env> {
-  const { engine, addresses, accounts } = services
+  const { engine, addresses } = services
   const pages = new Hono<Env>()
-  const signedIn = requireBasic(services)
+  const signedIn = requireSession(services)
 
   pages.get('/favicon.ico', (c) => c.body(null, 204))
 
-  pages.get(paths.setup, (c) =>
-    page(c, 'setup', { title: 'Set up', scripts: ['setup.js'], done: accounts.hasUsers() }),
-  )
-
-  pages.get(paths.home, async (c, next) => {
-    if (!accounts.hasUsers()) return c.redirect(paths.setup)
-    return signedIn(c, next)
-  })
-  pages.get(paths.home, async (c) => {
+  pages.get(paths.home, signedIn, async (c) => {
     const maySee = engine.access.filter(c.get('actor'), 'project.read')
     const visible = (await engine.projects.list()).filter(({ project }) => maySee(project))
     const projects = visible.map((view) => presentProject(view, addresses))
