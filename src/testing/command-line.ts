@@ -17,6 +17,8 @@ export interface CommandLine {
   /** An empty folder to work in. */
   readonly directory: string
   readonly settingsFile: string
+  /** What its commands see, with `nodepilot` on the path. */
+  readonly environment: Readonly<Record<string, string>>
   run(args: readonly string[], options?: CommandOptions): Promise<CommandLineResult>
   /** Signs in with the admin's password. */
   login(pilot: Pilot): Promise<void>
@@ -50,6 +52,7 @@ export async function commandLine(): Promise<CommandLine> {
   return {
     home,
     directory,
+    environment,
     settingsFile: join(home, '.config', 'nodepilot', 'config.json'),
     run,
     async login(pilot) {

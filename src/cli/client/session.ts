@@ -4,7 +4,7 @@ import path from 'node:path'
 import { version } from '../../installation.ts'
 import { type Api, createApi } from './api.ts'
 import { exit, Failure, usage } from './failure.ts'
-import { type GitRemote, readGitRemote } from './git-remote.ts'
+import type { GitRemote } from './git-remote.ts'
 import type { Output } from './output.ts'
 import { closeToOthers, createSettingsFile, type Settings, type SettingsFile } from './settings.ts'
 
@@ -62,7 +62,7 @@ export interface CliParts {
 export function createCli(parts: CliParts): Cli {
   const { environment, out } = parts
   const settings = createSettingsFile(environment)
-  const remote = once(() => readGitRemote(parts.directory))
+  const remote = once(async () => (await import('./git-remote.ts')).readGitRemote(parts.directory))
   const target = once(() => findTarget(parts, settings, remote))
   const api = (server: string, token: string | null) =>
     createApi({ server, token, signal: parts.signal, agent: `nodepilot/${version}` })
