@@ -34,6 +34,7 @@ export const paths = {
     project: '/projects/:id',
     logs: '/projects/:id/logs',
     deployment: '/projects/:id/deploys/:number',
+    docs: '/api/docs',
   },
   api: {
     document: '/api/openapi.json',

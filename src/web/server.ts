@@ -22,6 +22,7 @@ import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
 import { keepAnswers } from './kept-answer.ts'
 import { devicePages } from './panel/device.ts'
+import { docsPage } from './panel/docs.ts'
 import { settingsPages } from './panel/pages.ts'
 import { plainPages } from './panel/plain.ts'
 import { signInPages } from './panel/sign-in.ts'
@@ -64,6 +65,7 @@ export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
   web.route('/', signInPages(services))
   web.route('/', devicePages(services))
   web.route('/', themePages())
+  web.route('/', docsPage(services, endpoints))
   web.route('/', plainPages(services))
   for (const pages of settingsPages(services)) web.route('/', pages)
 
