@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict'
+import { type IncomingMessage, request } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+import { hello } from '../testing/apps.ts'
+import { type Pilot, startPilot } from '../testing/pilot.ts'
+import { appProcesses, processesOf } from '../testing/processes.ts'
+import { until } from '../testing/until.ts'
+import { type WorkTree, workTree } from '../testing/work-tree.ts'
+
+interface Line {
+  readonly stream?: 'out' | 'err'
+  readonly text?: string
+  readonly exitCode?: number
+  readonly error?: { readonly code: string }
+}
+
+describe('one-off commands', { timeout: 240_000 }, () => {
+  let pilot: Pilot
+  let tree: WorkTree
+
+  before(async () => {
+    pilot = await startPilot()
+    tree = await workTree(hello('v1'))
+    const pushed = await tree.push(pilot.remote('shop'))
+    assert.equal(pushed.code, 0, pushed.all)
+    const env = { method: 'PUT', body: { SECRET: 'swordfish' } }
+    assert.equal((await pilot.api('/api/project/shop/env', env)).status, 200)
+  })
+  after(async () => {
+    await tree?.remove()
+    await pilot?.stop()
+  })
+
+  const ask = (command: readonly string[], more: object = {}) =>
+    pilot.api('/api/project/shop/run', { method: 'POST', body: { command, ...more } })
+  const run = async (command: readonly string[], more: object = {}): Promise<Line[]> => {
+    const answer = await ask(command, more)
+    assert.equal(answer.status, 200, answer.text)
+    assert.match(String(answer.headers['content-type']), /^application\/x-ndjson/)
+    return answer.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Line)
+  }
+  const sh = (script: string) => ['/bin/sh', '-c', script]
+  /** Everything that runs for the project, beside its one web process. */
+  const extra = async () => (await appProcesses(pilot.home, 'shop')).length - 1
+
+  test('both streams come line by line, the exit code last, and it is passed on', async () => {
+    assert.deepEqual(await run(sh('echo one; echo two >&2; sleep 0.1; printf three; exit 7')), [
+      { stream: 'out', text: 'one' },
+      { stream: 'err', text: 'two' },
+      { stream: 'out', text: 'three' },
+      { exitCode: 7 },
+    ])
+    assert.deepEqual((await run(sh('kill -TERM $$'))).at(-1), { exitCode: 143 })
+  })
+
+  test("it has the files, the config vars and the rights of the release's instances, and no port", async () => {
+    const script = 'console.log(JSON.stringify([process.cwd(), process.env]))'
+    const [line] = await run(['node', '-e', script])
+    const [cwd, env] = JSON.parse(line?.text ?? '') as [string, Record<string, string>]
+    // new config vars made v2 of the files of v1
+    assert.equal(cwd, `${pilot.home}/projects/shop/releases/1`)
+    assert.equal(env.SECRET, 'swordfish')
+    assert.equal(env.NODEPILOT_INSTANCE, 'run.1')
+    assert.equal(env.NODEPILOT_RELEASE, 'v2')
+    assert.equal(env.PORT, undefined)
+    assert.equal(env.NODEPILOT_ADMIN_PASSWORD, undefined)
+    assert.equal(env.NODEPILOT_DATA_DIR, `${pilot.home}/projects/shop/data`)
+  })
+
+  test('no shell looks at the words of a command', async () => {
+    const words = ['$HOME', '; echo no', '`id`', "it's", '--', '-x']
+    const script = 'for (const w of process.argv.slice(1)) console.log(w)'
+    const lines = await run(['node', '-e', script, '--', ...words])
+    assert.deepEqual(
+      lines.slice(0, -1).map(({ text }) => text),
+      words,
+    )
+  })
+
+  test('a program that there is not is exit code 127 and says so', async () => {
+    const lines = await run(['no-such-program'])
+    assert.equal(lines.at(-1)?.exitCode, 127)
+    assert.ok(lines.some(({ stream, text }) => stream === 'err' && text?.includes('no-such-program')))
+  })
+
+  test('after its time everything of it is ended, detached children too', async () => {
+    const lines = await run(sh('setsid sleep 600 & echo begun; exec sleep 600'), { timeoutMs: 500 })
+    assert.deepEqual(lines[0], { stream: 'out', text: 'begun' })
+    assert.equal(lines.at(-1)?.exitCode, 124)
+    assert.equal(lines.at(-1)?.error?.code, 'timeout')
+    assert.equal(await extra(), 0)
+  })
+
+  test('what it leaves in the background ends with it', async () => {
+    await run(sh('setsid sleep 600 >/dev/null 2>&1 & exit 0'))
+    assert.equal(await extra(), 0)
+  })
+
+  /** A command whose answer is read by hand. */
+  const open = (command: readonly string[]) =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const body = JSON.stringify({ command })
+      const headers = {
+        authorization: `Bearer ${pilot.token}`,
+        'content-type': 'application/json',
+        'content-length': body.length,
+      }
+      request(`${pilot.url}/api/project/shop/run`, { method: 'POST', headers, agent: false }, resolve)
+        .on('error', reject)
+        .end(body)
+    })
+
+  test('whoever goes away ends the command and all it has started', async () => {
+    const answer = await open(sh('trap "" TERM; setsid sleep 600 & echo begun; while :; do sleep 1; done'))
+    await new Promise((resolve) => answer.once('data', resolve))
+    assert.ok((await extra()) >= 2)
+    answer.on('error', () => {})
+    answer.destroy()
+    await until('nothing of it is left', async () => (await extra()) === 0)
+  })
+
+  test('a command that says nothing ends too when its reader has gone', async () => {
+    const answer = open(sh('exec sleep 600'))
+    answer.catch(() => {})
+    await until('it runs', async () => (await extra()) === 1)
+    // the head may come with the first output only: cut the connection, whatever has come
+    const body = JSON.stringify({ command: sh('exec sleep 601') })
+    const sent = request(`${pilot.url}/api/project/shop/run`, {
+      method: 'POST',
+      agent: false,
+      headers: {
+        authorization: `Bearer ${pilot.token}`,
+        'content-type': 'application/json',
+        'content-length': body.length,
+      },
+    })
+    sent.on('error', () => {}).end(body)
+    await until('the second runs', async () => (await extra()) === 2)
+    sent.destroy()
+    await until('the second has ended', async () => (await extra()) === 1)
+    const [first] = (await processesOf(pilot.home)).filter(({ command }) => command === 'sleep 600')
+    assert.ok(first)
+    process.kill(first.pid, 'SIGKILL')
+    ;(await answer).resume()
+    await until('the first has ended', async () => (await extra()) === 0)
+  })
+
+  test('a reader that does not read slows the command down, and gets everything in the end', async () => {
+    const megabytes = 40
+    const script = `const line = 'x'.repeat(999) + '\\n'; const s = process.stdout
+      let n = 0; (function go() { while (n < ${megabytes * 1000}) { n++; if (!s.write(line)) return s.once('drain', go) } })()`
+    const answer = await open(['node', '-e', script])
+    await new Promise((resolve) => answer.once('readable', resolve))
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    assert.equal(await extra(), 1, 'it waits')
+    let lines = 0
+    let rest = ''
+    for await (const chunk of answer.setEncoding('utf8')) {
+      const parts = (rest + chunk).split('\n')
+      rest = parts.pop() ?? ''
+      lines += parts.length
+    }
+    assert.equal(lines, megabytes * 1000 + 1)
+  })
+
+  test('the files of a command that runs are not pruned', async () => {
+    const answer = await open(sh('echo begun; read forever </dev/zero; sleep 600'))
+    await new Promise((resolve) => answer.once('data', resolve))
+    const keep = { method: 'PATCH', body: { keepReleases: 1 } }
+    assert.equal((await pilot.api('/api/project/shop', keep)).status, 200)
+    for (const version of ['v3', 'v4']) {
+      await tree.commit(hello(version))
+      assert.equal((await tree.push(pilot.remote('shop'))).code, 0)
+    }
+    const available = async () =>
+      (await pilot.api('/api/project/shop/releases'))
+        .json<{ releases: { number: number; available: boolean }[] }>()
+        .releases.flatMap((release) => (release.available ? [release.number] : []))
+    await until('v3 is pruned', async () => !(await available()).includes(3))
+    assert.deepEqual(await available(), [4, 2, 1])
+    answer.on('error', () => {})
+    answer.destroy()
+    await until('it has ended', async () => (await extra()) === 0)
+  })
+
+  test('SIGKILL of the server: the next start ends what it had been running', async () => {
+    const answer = await open(sh('echo begun; exec sleep 600'))
+    answer.on('error', () => {})
+    await new Promise((resolve) => answer.once('data', resolve))
+    pilot.signal('SIGKILL')
+    await pilot.exited()
+    await pilot.start()
+    await until('it has ended', async () => (await extra()) === 0)
+  })
+
+  test('what cannot begin is a problem as any other', async () => {
+    await pilot.api('/api/project/create', { method: 'POST', body: { name: 'empty' } })
+    const body = { command: ['ls'] }
+    const none = await pilot.api('/api/project/empty/run', { method: 'POST', body })
+    assert.equal(none.status, 409, none.text)
+    for (const command of [[], [''], ['a\0b'], 'ls', [1]]) {
+      assert.equal((await ask(command as string[])).status, 422, JSON.stringify(command))
+    }
+    const anonymous = await pilot.api('/api/project/shop/run', { method: 'POST', token: null, body })
+    assert.equal(anonymous.status, 401)
+  })
+
+  test('the audit log knows the command, and no value of a config var', async () => {
+    await run(['echo', 'the word is swordfish', 'x'])
+    const { text } = await pilot.api('/api/audit')
+    assert.ok(text.includes('the word is $SECRET'), text)
+    assert.ok(!text.includes('swordfish'))
+  })
+})

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { after, before, describe, test } from 'node:test'
+import { app } from '../testing/apps.ts'
+import { type Pilot, startPilot } from '../testing/pilot.ts'
+import { appProcesses, isAlive } from '../testing/processes.ts'
+import { until } from '../testing/until.ts'
+import { type WorkTree, workTree } from '../testing/work-tree.ts'
+
+interface Seen {
+  readonly processes: Readonly<Record<string, number>>
+  readonly instances: readonly {
+    readonly name: string
+    readonly pid: number | null
+    readonly port: number | null
+    readonly status: string
+    readonly restarts: number
+  }[]
+}
+
+/** Says which instance answers; takes its time before it listens, so that a scale can be met in the middle. */
+const server = `setTimeout(() => require('node:http').createServer((q, s) =>
+  s.end(process.env.NODEPILOT_INSTANCE)).listen(process.env.PORT), process.env.NODEPILOT_INSTANCE === 'web.1' ? 0 : 400)
+`
+const files = {
+  ...app(server),
+  'work.js': `setInterval(() => console.log('at work'), 1000)`,
+  Procfile: 'web: node server.js\nworker: node work.js\n',
+}
+
+describe('instances and process types', { timeout: 240_000 }, () => {
+  let pilot: Pilot
+  let tree: WorkTree
+
+  before(async () => {
+    pilot = await startPilot()
+    tree = await workTree(files)
+    const pushed = await tree.push(pilot.remote('shop'))
+    assert.equal(pushed.code, 0, pushed.all)
+  })
+  after(async () => {
+    await tree?.remove()
+    await pilot?.stop()
+  })
+
+  const show = async () => (await pilot.api('/api/project/shop')).json<{ project: Seen }>().project
+  const scale = (body: object) => pilot.api('/api/project/shop/scale', { method: 'POST', body })
+  const names = async () => (await show()).instances.map(({ name }) => name).sort()
+  const all = ['web.1', 'web.2', 'web.3', 'worker.1']
+
+  test('under 200 requests a second scaling up and down loses none, and every instance takes its part', async () => {
+    const load = pilot.load('shop', { rate: 200 })
+    await load.answered(50)
+    const up = await scale({ web: 3 })
+    assert.equal(up.status, 200, up.text)
+    assert.deepEqual(up.json<{ project: Seen }>().project.processes, { web: 3, worker: 1 })
+    await load.answered(300)
+    assert.deepEqual(await names(), all)
+    assert.equal((await scale({ web: 1 })).status, 200)
+    await load.answered(100)
+    const report = await load.stop()
+    assert.deepEqual(report.lost, {})
+    for (const name of ['web.1', 'web.2', 'web.3']) {
+      assert.ok((report.bodies.get(name) ?? 0) > 50, `${name}: ${report.bodies.get(name)}`)
+    }
+    assert.equal((await appProcesses(pilot.home, 'shop')).length, 2)
+  })
+
+  test('a deployment, a restart and a rollback start all of each type, and lose nothing', async () => {
+    assert.equal((await scale({ web: 3, worker: 2 })).status, 200)
+    const load = pilot.load('shop', { rate: 100 })
+    await load.answered(20)
+    await tree.commit({ 'note.txt': 'two' })
+    const pushed = await tree.push(pilot.remote('shop'))
+    assert.equal(pushed.code, 0, pushed.all)
+    assert.match(pushed.all, /3 x Procfile: node server\.js/)
+    assert.equal((await pilot.api('/api/project/shop/restart', { method: 'POST' })).status, 200)
+    const back = await pilot.api('/api/project/shop/rollback', { method: 'POST', body: {} })
+    assert.equal(back.status, 200, back.text)
+    await load.answered(50)
+    assert.deepEqual((await load.stop()).lost, {})
+    assert.deepEqual(await names(), [...all, 'worker.2'])
+    await until(
+      'only the newest generation runs',
+      async () => (await appProcesses(pilot.home, 'shop')).length === 5,
+    )
+    assert.equal((await scale({ web: 1, worker: 1 })).status, 200)
+  })
+
+  test('a worker that is killed is started again, and the project says so', async () => {
+    const worker = async () => (await show()).instances.find(({ name }) => name === 'worker.1')
+    const before = await worker()
+    assert.ok(before?.pid)
+    process.kill(before.pid, 'SIGKILL')
+    const again = await until('it runs again', async () => {
+      const now = await worker()
+      return now?.pid && now.pid !== before.pid && now.status === 'online' ? now : null
+    })
+    assert.equal(again.restarts, before.restarts + 1)
+  })
+
+  test('SIGKILL of the server in the middle of a scale: nothing is lost, and the next start mends it', async () => {
+    const load = pilot.load('shop', { rate: 100 })
+    await load.answered(20)
+    const asked = scale({ web: 4 }).catch(() => null)
+    await until(
+      'the first new one is on its way',
+      async () => (await appProcesses(pilot.home, 'shop')).length > 2,
+    )
+    pilot.signal('SIGKILL')
+    await pilot.exited()
+    await asked
+    await load.answered(50)
+    await pilot.start()
+    const { processes, instances } = await show()
+    assert.deepEqual(processes, { web: 1, worker: 1 })
+    assert.deepEqual(instances.map(({ name }) => name).sort(), ['web.1', 'worker.1'])
+    await until('no stray is left', async () => (await appProcesses(pilot.home, 'shop')).length === 2)
+    await load.answered(50)
+    assert.deepEqual((await load.stop()).lost, {})
+    assert.equal((await scale({ web: 2 })).status, 200)
+  })
+
+  test('when PM2 dies, all instances of all types run again, once', async () => {
+    const before = (await show()).instances
+    assert.equal(before.length, 3)
+    const pid = Number(await readFile(`${pilot.home}/pm2/pm2.pid`, 'utf8'))
+    process.kill(pid, 'SIGKILL')
+    await until(
+      'three new processes run',
+      async () => {
+        const now = (await show()).instances
+        const fresh = now.every(
+          (one) => one.pid && one.status === 'online' && !before.some(({ pid: old }) => old === one.pid),
+        )
+        return fresh && now.length === 3
+      },
+      30_000,
+    )
+    await until('the old ones have ended', async () => {
+      const old = await Promise.all(before.map(({ pid: one }) => isAlive(one ?? 0)))
+      return !old.includes(true) && (await appProcesses(pilot.home, 'shop')).length === 3
+    })
+  })
+
+  test('a wrong type and a wrong number are refused with what there is', async () => {
+    const unknown = await scale({ wrk: 1 })
+    assert.equal(unknown.status, 422, unknown.text)
+    assert.match(unknown.json<{ hint: string }>().hint, /web, worker/)
+    for (const body of [{ web: 51 }, { web: -1 }, { web: 1.5 }, { web: '2' }, {}, { '../x': 1 }]) {
+      assert.equal((await scale(body)).status, 422, JSON.stringify(body))
+    }
+    assert.equal((await show()).instances.length, 3)
+  })
+})
