@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 
 /** Facts about the installed package itself. */
 const root = path.join(import.meta.dirname, '..')
 
-export const version = readVersion()
+export const version = readVersion(path.join(root, 'package.json'))
+
+/** Read when it is asked for: most commands do not need it. */
+export function pm2Version(): string {
+  return readVersion(createRequire(import.meta.url).resolve('pm2/package.json'))
+}
 
 /** Where git finds `pre-receive` and `post-receive`. */
 export const hooksDirectory = path.join(root, 'hooks')
@@ -19,10 +25,8 @@ export const viewsDirectory = path.join(root, 'views')
 export const sampleDirectory = path.join(root, 'examples', 'hello')
 
 /** By hand: the command line reads it at every start, and loading zod would double what a start takes. */
-function readVersion(): string {
-  const manifest: { readonly version?: unknown } = JSON.parse(
-    readFileSync(path.join(root, 'package.json'), 'utf8'),
-  )
-  if (typeof manifest.version !== 'string') throw new Error('package.json names no version')
+function readVersion(file: string): string {
+  const manifest: { readonly version?: unknown } = JSON.parse(readFileSync(file, 'utf8'))
+  if (typeof manifest.version !== 'string') throw new Error(`${file} names no version`)
   return manifest.version
 }

@@ -25,7 +25,7 @@ import { createRepositories } from './git/repository.ts'
 import { createGitServer } from './git/server.ts'
 import { gitSource } from './git/source.ts'
 import { checkHealth } from './health.ts'
-import { hooksDirectory, version } from './installation.ts'
+import { hooksDirectory, pm2Version, version } from './installation.ts'
 import { readOrMakeKey } from './keys.ts'
 import { closeServer, holdRequests, listenOnSocket } from './listener.ts'
 import { createWeb } from './web/server.ts'
@@ -133,6 +133,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     uploads: paths.uploads,
     jwtKey: await readOrMakeKey(paths.keys, 'session.key'),
     version,
+    pm2Version: pm2Version(),
     report,
     health: () => checkHealth({ database: () => checkDatabase(db), runtime, router, directory: config.home }),
   })

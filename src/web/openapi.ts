@@ -82,7 +82,10 @@ function answer({ description, schema, type }: Answer) {
 
 /** `getTokens`, `createTokens` … from the name in the table of paths; a name that is a call already stays. */
 function operationId({ method, path }: Endpoint, all: readonly Endpoint[]): string {
-  const key = Object.entries(paths.api).find(([, one]) => one === path)?.[0] ?? path.replace(/\W+/g, '_')
+  const { health, prometheus } = paths
+  const key =
+    Object.entries({ ...paths.api, health, prometheus }).find(([, one]) => one === path)?.[0] ??
+    path.replace(/\W+/g, '_')
   const alone = all.filter((other) => other.path === path).length === 1
   return alone ? key : `${method}${key[0]?.toUpperCase()}${key.slice(1)}`
 }

@@ -7,6 +7,8 @@ export const paths = {
   /** A command line is let in here. */
   device: '/device',
   health: '/health',
+  /** For Prometheus. */
+  prometheus: '/metrics',
   /** Caddy asks here whether a name may have a certificate. */
   tlsAsk: '/tls/ask',
   panel: {
@@ -75,5 +77,10 @@ export const paths = {
     rollback: '/api/project/:id/rollback',
     env: '/api/project/:id/env',
     logs: '/api/project/:id/logs',
+    metrics: '/api/project/:id/metrics',
+    allDeployments: '/api/deployments',
+    systemInfo: '/api/system/info',
+    systemMetrics: '/api/system/metrics',
+    systemProcesses: '/api/system/processes',
   },
 } as const

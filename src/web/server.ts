@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
+import { allDeploymentsApi } from './api/all-deployments.ts'
 import { auditApi } from './api/audit.ts'
 import { authApi } from './api/auth.ts'
 import { changesApi } from './api/changes.ts'
@@ -11,10 +12,13 @@ import { documentEndpoint } from './api/document.ts'
 import { domainsApi } from './api/domains.ts'
 import { logsApi } from './api/logs.ts'
 import { membersApi } from './api/members.ts'
+import { metricsApi } from './api/metrics.ts'
 import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
+import { prometheusApi } from './api/prometheus.ts'
 import { releasesApi } from './api/releases.ts'
 import { runApi } from './api/run.ts'
+import { systemApi } from './api/system.ts'
 import { usersApi } from './api/users.ts'
 import { assetRoutes } from './assets.ts'
 import { refuseForeign } from './csrf.ts'
@@ -42,16 +46,6 @@ export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
   })
   web.use(securityHeaders())
   web.use(refuseForeign(services))
-
-  web.get(paths.health, async (c) => {
-    const checks = await services.health()
-    const well = Object.values(checks).every(Boolean)
-    const words = Object.fromEntries(Object.entries(checks).map(([name, ok]) => [name, ok ? 'ok' : 'failed']))
-    return c.json(
-      { status: well ? 'ok' : 'degraded', version: services.version, checks: words },
-      well ? 200 : 503,
-    )
-  })
 
   web.get(paths.tlsAsk, (c) => {
     const domain = c.req.query('domain')?.toLowerCase() ?? ''
@@ -84,6 +78,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     projectsApi,
     membersApi,
     deploymentsApi,
+    allDeploymentsApi,
     releasesApi,
     processesApi,
     runApi,
@@ -91,6 +86,9 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     domainsApi,
     changesApi,
     logsApi,
+    metricsApi,
+    systemApi,
+    prometheusApi,
   ]
   const endpoints = chapters.flatMap((chapter) => chapter(services))
   return [...endpoints, documentEndpoint(endpoints, services.version)]

@@ -19,6 +19,7 @@ export interface Services {
   /** Signs sessions. */
   readonly jwtKey: string
   readonly version: string
+  readonly pm2Version: string
   readonly report: Report
   /** For what many ask: made anew only when something has changed. */
   readonly kept: KeptAnswers

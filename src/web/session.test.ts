@@ -39,6 +39,7 @@ async function withWeb(work: (rig: Rig) => Promise<void>): Promise<void> {
       report,
       jwtKey,
       uploads: lab.paths.uploads,
+      pm2Version: '7',
       version: '0',
       health: async () => ({ database: true }),
     })

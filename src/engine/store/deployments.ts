@@ -20,8 +20,8 @@ export interface Outcome {
 export interface DeploymentsPage {
   /** Numbers of projects; null: all. */
   readonly projects: readonly number[] | null
-  readonly status?: DeploymentStatus | null
-  readonly before?: number
+  readonly status?: DeploymentStatus | undefined
+  readonly before?: number | undefined
   readonly limit: number
 }
 
@@ -71,6 +71,11 @@ export function createDeployments(db: Db, now: () => string) {
     SELECT * FROM deployments WHERE status = @status AND id < @before
       AND (@projects IS NULL OR project_id IN (SELECT value FROM json_each(@projects)))
     ORDER BY id DESC LIMIT @limit`)
+  const counts = db.prepare(`
+    SELECT projects.name AS project, count(*) AS count,
+      CASE deployments.status WHEN 'retired' THEN 'live' ELSE deployments.status END AS result
+    FROM deployments JOIN projects ON projects.id = deployments.project_id
+    WHERE deployments.status NOT IN ('queued', 'running') GROUP BY 1, 3 ORDER BY 1, 3`)
   const failSteps = db.prepare(
     `UPDATE deployment_steps SET status = 'failed' WHERE deployment_id = ? AND status = 'running'`,
   )
@@ -143,15 +148,14 @@ export function createDeployments(db: Db, now: () => string) {
       return toDeployments(page.all(projectId, before, limit) as RawDeployment[])
     },
     /** Of many projects (null: all), newest first; `before` is the id of the last one of the page before. */
-    listAll({
-      projects,
-      status = null,
-      before = Number.MAX_SAFE_INTEGER,
-      limit,
-    }: DeploymentsPage): Deployment[] {
+    listAll({ projects, status, before = Number.MAX_SAFE_INTEGER, limit }: DeploymentsPage): Deployment[] {
       const values = { status, before, limit, projects: projects && JSON.stringify(projects) }
-      const rows = status === null ? pageOfAll.all(values) : pageOfStatus.all(values)
+      const rows = status === undefined ? pageOfAll.all(values) : pageOfStatus.all(values)
       return toDeployments(rows as RawDeployment[])
+    },
+    /** Those that have ended; `live` are all that ever went live. */
+    counts(): { project: string; result: string; count: number }[] {
+      return counts.all() as { project: string; result: string; count: number }[]
     },
     unfinished(): Deployment[] {
       return toDeployments(unfinished.all() as RawDeployment[])

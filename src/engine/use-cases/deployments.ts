@@ -8,6 +8,7 @@ import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { type Candidate, proveSlug, proveSource, type Work } from '../pipeline/deploy.ts'
 import type { Source } from '../ports.ts'
+import type { DeploymentsPage } from '../store/deployments.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { adoptSource, attempt, DeploymentFailed, type DeployRequest, type Proven } from './attempt.ts'
 import { noteFailedChanges } from './changes.ts'
@@ -110,6 +111,12 @@ export function createDeploymentCases(ctx: Context) {
 
     list: (project: ProjectRow, page: { before?: number; limit?: number }): Deployment[] =>
       ctx.store.deployments.list(project.id, page),
+
+    /** Of many projects, newest first. */
+    listAll: (page: DeploymentsPage): Deployment[] => ctx.store.deployments.listAll(page),
+
+    /** How many have ended, by project and result. */
+    counts: () => ctx.store.deployments.counts(),
 
     /** The whole log, and what is still to come. */
     async *log(project: ProjectRow, number: number, signal: AbortSignal): AsyncGenerator<string> {

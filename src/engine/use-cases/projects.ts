@@ -58,6 +58,9 @@ export function createProjectCases(ctx: Context) {
       throw new Refusal('not_found', `there is no project ${String(id).slice(0, 60)}`)
     },
 
+    /** Numbers and names of all, by name; for those who need no more. */
+    names: () => store.projects.names(),
+
     find: (id: string | number): ProjectRow | null => store.projects.find(id),
 
     /** Is this host name ours: the panel's, or a project's? */

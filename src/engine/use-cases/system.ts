@@ -64,6 +64,8 @@ export function createSystemCases(ctx: Context, metrics: Metrics) {
       return { ...(await machineNow()), ...metrics.machineSeries(range) }
     },
 
+    machine: machineNow,
+
     /** By use of memory, the largest first. */
     async processes(): Promise<SystemProcess[]> {
       const [sight, own] = await Promise.all([ctx.watch.look(), metrics.ownProcesses()])

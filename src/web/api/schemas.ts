@@ -175,6 +175,13 @@ export const pageQuery = z.object({
   before: z.coerce.number().int().positive().optional(),
 })
 
+export const metricsQuery = z.object({ range: z.enum(['1h', '24h', '7d']).default('1h') })
+
+export const allDeploymentsQuery = pageQuery.extend({
+  project: z.string().max(100).optional().meta({ description: 'number or name' }),
+  status: z.enum(['queued', 'running', 'live', 'failed', 'cancelled', 'superseded', 'retired']).optional(),
+})
+
 export const followQuery = z.object({ follow: z.enum(['0', '1']).optional() })
 
 export const logsQuery = z.object({

@@ -1,0 +1,123 @@
+import { z } from 'zod'
+import { deployment, time } from './shapes.ts'
+
+/** What the API answers about the machine and about numbers over time. */
+
+const values = z
+  .array(z.number().nullable())
+  .meta({ description: 'one for each of `times`; null: not measured' })
+
+const frame = {
+  range: z.enum(['1h', '24h', '7d']),
+  stepMs: z.number().int().meta({ description: 'length of a step', example: 10_000 }),
+  times: z.array(time).meta({ description: 'where each step begins; the last one is under way' }),
+}
+
+export const projectMetrics = z
+  .strictObject({
+    ...frame,
+    series: z.strictObject({
+      cpu: values.meta({ description: 'percent of one core, mean of the step' }),
+      memoryBytes: values,
+      requests: values.meta({ description: 'in the step' }),
+      errors: values.meta({ description: 'answers of 500 and above in the step' }),
+      p50Ms: values.meta({ description: 'half of the answers began within this time' }),
+      p95Ms: values,
+      p99Ms: values,
+      restarts: values.meta({ description: 'processes started again after they ended' }),
+    }),
+    deploys: z.array(
+      z.strictObject({
+        time,
+        release: z.number().int(),
+        number: z.number().int().meta({ description: 'of the deployment' }),
+      }),
+    ),
+  })
+  .meta({ id: 'ProjectMetrics' })
+
+const memory = z.strictObject({ totalBytes: z.number(), usedBytes: z.number() })
+const disk = z
+  .strictObject({ totalBytes: z.number(), usedBytes: z.number(), freeBytes: z.number() })
+  .meta({ description: 'the disk that holds the home' })
+const load = z.array(z.number()).meta({ description: 'over 1, 5 and 15 minutes' })
+
+export const systemInfo = z
+  .strictObject({
+    hostname: z.string(),
+    os: z.strictObject({
+      platform: z.string(),
+      distro: z.string().meta({ example: 'Debian GNU/Linux' }),
+      release: z.string(),
+      kernel: z.string(),
+      arch: z.string(),
+    }),
+    cpu: z.strictObject({ model: z.string(), cores: z.number().int(), physicalCores: z.number().int() }),
+    load,
+    memory,
+    disk,
+    node: z.string().meta({ example: 'v22.17.0' }),
+    version: z.string().meta({ description: 'of NodePilot' }),
+    pm2: z.string().meta({ description: 'version of PM2' }),
+    home: z.string(),
+    uptimeMs: z.number().meta({ description: 'of the machine' }),
+    server: z.strictObject({ startedAt: time, uptimeMs: z.number() }),
+  })
+  .meta({ id: 'SystemInfo' })
+
+export const systemMetrics = z
+  .strictObject({
+    cpu: z.number().nullable().meta({ description: 'percent of all cores together' }),
+    load,
+    memory,
+    disk,
+    network: z
+      .strictObject({ rxBytes: z.number(), txBytes: z.number() })
+      .nullable()
+      .meta({ description: 'since the machine started, without loopback; null where it is not known' }),
+    ...frame,
+    series: z.strictObject({
+      cpu: values,
+      memoryBytes: values,
+      diskUsedBytes: values,
+      load: values,
+      rxBytesPerSecond: values,
+      txBytesPerSecond: values,
+    }),
+  })
+  .meta({ id: 'SystemMetrics' })
+
+export const systemProcess = z
+  .strictObject({
+    kind: z.enum(['instance', 'server', 'router', 'pm2']),
+    name: z.string().meta({ example: 'shop web.1' }),
+    project: z.string().nullable(),
+    type: z.string().nullable(),
+    instance: z.string().nullable().meta({ example: 'web.1' }),
+    release: z.number().int().nullable(),
+    pid: z.number().int().nullable(),
+    status: z.string().meta({ example: 'online' }),
+    cpu: z.number().meta({ description: 'percent of one core' }),
+    memoryBytes: z.number(),
+    restarts: z.number().int(),
+    uptimeMs: z.number(),
+  })
+  .meta({ id: 'SystemProcess', description: 'A process that NodePilot runs, or a part of NodePilot itself.' })
+
+const check = z.enum(['ok', 'failed'])
+export const health = z
+  .strictObject({
+    status: z.enum(['ok', 'degraded']),
+    version: z.string(),
+    checks: z.strictObject({ database: check, runtime: check, router: check, disk: check }),
+  })
+  .meta({ id: 'Health' })
+
+export const deploymentPage = z.strictObject({
+  deployments: z.array(deployment.extend({ project: z.string().meta({ example: 'shop' }) })),
+  next: z
+    .number()
+    .int()
+    .nullable()
+    .meta({ description: '`before` of the next page; null: this is the last' }),
+})
