@@ -1,22 +1,14 @@
 import type { Cli } from '../client/session.ts'
-import { listOf, nullable, object, type Reader, read, text } from '../client/shape.ts'
-
-/** A name, or somebody or something that has one. */
-const named: Reader<string> = (value, at) => {
-  if (typeof value === 'string') return text(value, at)
-  if (typeof value === 'number') return String(value)
-  return typeof value === 'object' && value !== null && 'name' in value ? text(value.name, at) : ''
-}
+import { listOf, nullable, object, read, text } from '../client/shape.ts'
 
 const entry = object({
-  at: nullable(text),
-  time: nullable(text),
-  who: nullable(named),
+  time: text,
+  who: text,
   action: text,
-  project: nullable(named),
+  project: nullable(text),
   address: nullable(text),
 })
-const lists = object({ entries: nullable(listOf(entry)), audit: nullable(listOf(entry)) })
+const entries = object({ entries: listOf(entry) })
 
 /** `nodepilot audit`: the newest first. */
 export async function audit(
@@ -26,10 +18,9 @@ export async function audit(
   const api = await cli.connect()
   const body = await api.get('/api/audit', { limit: Math.min(limit, 200), user, project: cli.flags.project })
   if (cli.out.json) return cli.out.document(body)
-  const found = read(lists, body)
-  const rows = (found.entries ?? found.audit ?? []).map((one) => [
-    one.at ?? one.time ?? '',
-    one.who ?? '',
+  const rows = read(entries, body).entries.map((one) => [
+    one.time,
+    one.who,
     one.action,
     one.project ?? '',
     one.address ?? '',

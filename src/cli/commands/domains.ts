@@ -44,15 +44,12 @@ export async function remove(cli: Cli, name: string): Promise<void> {
   cli.out.line(`${project.name} does not answer at ${name} any more`)
 }
 
-/** The answer is a domain, in a frame or without one. */
 function show(cli: Cli, body: unknown, words: string): void {
   if (cli.out.json) {
     cli.out.document(body)
     return
   }
-  const framed =
-    typeof body === 'object' && body !== null && typeof (body as { domain?: unknown }).domain === 'object'
-  const one = framed ? read(object({ domain }), body).domain : read(domain, body)
+  const one = read(object({ domain }), body).domain
   cli.out.line(`${words} ${one.domain}${one.status === '' ? '' : ` (DNS: ${one.status})`}`)
   if (one.status !== 'ok' && one.record) cli.out.note(`set this record: ${advice(one)}`)
 }

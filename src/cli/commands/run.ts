@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { address } from '../client/api.ts'
 import { exit, Failure, usage } from '../client/failure.ts'
+import type { Output } from '../client/output.ts'
+import { printableLog } from '../client/printable.ts'
 import { projectOf } from '../client/project.ts'
 import type { Cli } from '../client/session.ts'
-import { object, rawText, read } from '../client/shape.ts'
+import { nullable, number, object, rawText, read, text } from '../client/shape.ts'
 
-/** `nodepilot run -- CMD`: its output as it comes, its exit code as ours. */
+/** `nodepilot run -- CMD`: its output as it comes, its exit code as ours. Leaving ends it on the server. */
 export async function runOnce(
   cli: Cli,
   command: readonly string[],
@@ -22,12 +24,8 @@ export async function runOnce(
     const code = take(cli, JSON.parse(line))
     if (code !== null) return code
   }
-  throw new Failure(
-    'unreachable',
-    'the connection broke before the command ended',
-    'see what runs: nodepilot ps',
-    exit.unreachable,
-  )
+  const hint = 'see what runs: nodepilot ps'
+  throw new Failure('unreachable', 'the connection broke before the command ended', hint, exit.unreachable)
 }
 
 const output = object({ stream: rawText, text: rawText })
@@ -35,16 +33,32 @@ const output = object({ stream: rawText, text: rawText })
 /** The exit code at the end, else null. With `--json` the lines pass on as they came. */
 function take(cli: Cli, value: unknown): number | null {
   if (cli.out.json) cli.out.document(value, 'line')
-  if (typeof value !== 'object' || value === null) return null
-  if ('exitCode' in value) return typeof value.exitCode === 'number' ? value.exitCode : exit.failed
-  if ('error' in value)
-    throw new Failure('run_failed', 'the command was ended by the server', 'nodepilot logs')
+  if (typeof value === 'object' && value !== null && 'exitCode' in value) return end(cli, value)
+  const { stream, text: written } = read(output, value)
   if (cli.out.json) return null
-  const { stream, text } = read(output, value)
-  // the command's own output: a person asked for it, and programs take it as it is
-  if (stream === 'err') cli.out.rawNote(text)
-  else cli.out.raw(text)
+  if (stream === 'err') cli.out.rawNote(shown(written, process.stderr.isTTY, cli.out.notes))
+  else cli.out.raw(shown(written, process.stdout.isTTY, cli.out.colours))
   return null
+}
+
+/** Programs take the output as it is; a terminal would obey it. */
+function shown(line: string, isTerminal: boolean, { isColorSupported }: Output['colours']): string {
+  return `${isTerminal ? printableLog(line, isColorSupported) : line}\n`
+}
+
+const last = object({
+  exitCode: number,
+  error: nullable(object({ code: text, message: text, hint: nullable(text) })),
+})
+
+/** A command that was ended (a limit, a time-out) has a reason beside its code. */
+function end(cli: Cli, value: unknown): number {
+  const { exitCode, error } = read(last, value)
+  if (error) {
+    cli.out.note(`error: ${error.message}`)
+    cli.out.note(`hint: ${error.hint ?? 'see what runs: nodepilot ps'}`)
+  }
+  return exitCode
 }
 
 async function* linesOf(message: IncomingMessage): AsyncGenerator<string> {

@@ -10,7 +10,8 @@ const sessions = object({
       current: withDefault(boolean, false),
       kind: withDefault(text, ''),
       address: nullable(text),
-      userAgent: nullable(text),
+      name: withDefault(text, ''),
+      agent: withDefault(text, ''),
       lastSeenAt: nullable(text),
     }),
   ),
@@ -25,7 +26,7 @@ export async function list(cli: Cli): Promise<void> {
     one.kind,
     one.address ?? '',
     ago(one.lastSeenAt, cli.clock()),
-    shorten(one.userAgent ?? '', 50),
+    shorten(one.name || one.agent, 50),
   ])
   cli.out.table(['ID', 'KIND', 'FROM', 'SEEN', 'WITH'], rows)
 }
