@@ -24,7 +24,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
   ],
   [1, /^engine\/(archive|changes)\//],
   [2, /^engine\/(store|drivers|router)\//],
-  [3, /^engine\/(app-log|background|context|routes)\.ts$/],
+  [3, /^engine\/(app-log|last-exits|background|context|routes)\.ts$/],
   [3, /^engine\/(app-log|metrics|pipeline)\//],
   [4, /^engine\/use-cases\//],
   [4, /^engine\/(engine|reconcile)\.ts$/],

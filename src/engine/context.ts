@@ -1,6 +1,7 @@
 import type { Limits } from '../config.ts'
 import type { Audit } from './domain/audit.ts'
 import type { InOrder } from './in-order.ts'
+import type { LastExits } from './last-exits.ts'
 import type { OwnProcess } from './metrics/own-processes.ts'
 import type { WatchedRuntime } from './metrics/watched-runtime.ts'
 import type { Network } from './network.ts'
@@ -20,6 +21,8 @@ export interface Context {
   readonly runtime: EngineRuntime
   /** What runs, for readers: one look for all of them. */
   readonly watch: WatchedRuntime
+  /** How instances ended the last time. */
+  readonly lastExits: LastExits
   readonly router: Router
   /** The processes of NodePilot itself. */
   readonly ownProcesses: () => Promise<readonly OwnProcess[]>

@@ -3,6 +3,7 @@ import type { Context } from './context.ts'
 import { theServer } from './domain/audit.ts'
 import { Refusal } from './domain/refusal.ts'
 import { createOrder } from './in-order.ts'
+import { rememberExits } from './last-exits.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { watchRuntime } from './metrics/watched-runtime.ts'
 import { createDeploymentLogs } from './pipeline/log.ts'
@@ -28,7 +29,17 @@ export type Engine = ReturnType<typeof createEngine>
 
 export type EngineDeps = Omit<
   Context,
-  'audit' | 'routes' | 'turns' | 'inOrder' | 'closing' | 'attempts' | 'runs' | 'logs' | 'background' | 'watch'
+  | 'audit'
+  | 'routes'
+  | 'turns'
+  | 'inOrder'
+  | 'lastExits'
+  | 'closing'
+  | 'attempts'
+  | 'runs'
+  | 'logs'
+  | 'background'
+  | 'watch'
 >
 
 /** The one way in: what NodePilot can do, without the doors (git, HTTP) that people come through. */
@@ -44,6 +55,7 @@ export function createEngine(deps: EngineDeps) {
     routes: createRoutes({ store: deps.store, router: deps.router, baseDomain: deps.addresses.baseDomain }),
     turns: createTurns(),
     inOrder: createOrder(),
+    lastExits: rememberExits(deps.runtime),
     attempts: new Map(),
     runs: new Set(),
     logs: createDeploymentLogs(),

@@ -93,6 +93,22 @@ test('the old worker works on until the new release is live, and through one tha
   })
 })
 
+test('a worker that ends again and again is no failed deployment, and the project says what is wrong', async () => {
+  await withProcfile(procfile, async (lab, fresh) => {
+    const [worker] = (await lab.memory.list()).filter(({ type }) => type === 'worker')
+    assert.ok(worker)
+    const view = () => lab.engine.projects.show(fresh())
+    const problem = async () => (await view()).instances.find(({ type }) => type === 'worker')?.problem
+    await lab.memory.crash(worker, 1, { code: 3 })
+    assert.deepEqual([(await view()).project.status, await problem()], ['running', null])
+    await lab.memory.crash(worker, 1, { code: 3 })
+    assert.equal((await view()).project.status, 'error')
+    assert.equal(await problem(), 'it exited with code 3 and was started again 2 times')
+    assert.equal((await lab.engine.projects.list())[0]?.project.status, 'error')
+    assert.equal(lab.store.deployments.list(fresh().id)[0]?.status, 'live')
+  })
+})
+
 test('with overlapWorkers the new worker does not wait for the old one', async () => {
   await withProcfile(procfile, async (lab, fresh) => {
     lab.engine.projects.change(fresh(), { overlapWorkers: true }, ada)

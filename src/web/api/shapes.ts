@@ -19,6 +19,7 @@ export const instance = z
     restarts: z.number().int(),
     uptimeMs: z.number(),
     release: z.number().int(),
+    problem: z.string().nullable().meta({ description: 'why it ends again and again; null: it does not' }),
   })
   .meta({ id: 'Instance', description: 'One running copy of a process type.' })
 
