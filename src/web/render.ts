@@ -41,11 +41,16 @@ export function page(
   data: PageData,
   status: ContentfulStatusCode = 200,
 ): Response {
+  return html(c, pageText(c, view, data), status)
+}
+
+/** The text of a page, for who answers it in a way of his own. */
+export function pageText(c: Context<Env>, view: string, data: PageData): string {
   const actor = c.get('actor') ?? null
   const url = new URL(c.req.url)
   const common = { nav: null, ...data, actor, theme: themeOf(c), here: url.pathname + url.search }
   const body = views.render(view, common)
-  return html(c, views.render('layout', { ...common, body }), status)
+  return views.render('layout', { ...common, body })
 }
 
 /** A view alone, for a request of htmx. */

@@ -25,12 +25,7 @@ import { refuseForeign } from './csrf.ts'
 import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
 import { keepAnswers } from './kept-answer.ts'
-import { devicePages } from './panel/device.ts'
-import { docsPage } from './panel/docs.ts'
-import { settingsPages } from './panel/pages.ts'
-import { plainPages } from './panel/plain.ts'
-import { signInPages } from './panel/sign-in.ts'
-import { themePages } from './panel/theme.ts'
+import { panelPages } from './panel/panel.ts'
 import { paths } from './paths.ts'
 import type { Env, Services } from './services.ts'
 import { addressOf } from './session.ts'
@@ -56,12 +51,7 @@ export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
   const endpoints = apiEndpoints(services)
   mount(web, services, endpoints)
   web.route('/', assetRoutes())
-  web.route('/', signInPages(services))
-  web.route('/', devicePages(services))
-  web.route('/', themePages())
-  web.route('/', docsPage(services, endpoints))
-  web.route('/', plainPages(services))
-  for (const pages of settingsPages(services)) web.route('/', pages)
+  web.route('/', panelPages(services, endpoints))
 
   web.notFound(notFound)
   web.onError(createErrorHandler(services))

@@ -46,6 +46,11 @@ export function createDeployments(db: Db, now: () => string) {
   const byNumber = db.prepare('SELECT * FROM deployments WHERE project_id = ? AND number = ?')
   const page = db.prepare(`
     SELECT * FROM deployments WHERE project_id = ? AND number < ? ORDER BY number DESC LIMIT ?`)
+  const newestOfEach = db.prepare(`
+    SELECT d.project_id AS projectId, d.number, d.status, d.deployed_at AS startedAt
+    FROM projects p JOIN deployments d ON d.project_id = p.id AND d.number = p.last_deployment`)
+  const after = db.prepare('SELECT * FROM deployments WHERE id > ? ORDER BY id LIMIT 50')
+  const newestId = db.prepare('SELECT max(id) FROM deployments').pluck()
   const unfinished = db.prepare(`SELECT * FROM deployments WHERE status IN ('queued', 'running') ORDER BY id`)
   const busy = db.prepare(
     `SELECT 1 FROM deployments WHERE project_id = ? AND status IN ('queued', 'running')`,
@@ -157,6 +162,18 @@ export function createDeployments(db: Db, now: () => string) {
     counts(): { project: string; result: string; count: number }[] {
       return counts.all() as { project: string; result: string; count: number }[]
     },
+    /** The last one of every project, without its steps, in one query. */
+    newestOfEach(): NewestDeployment[] {
+      return newestOfEach.all() as NewestDeployment[]
+    },
+    /** Those that began after the one with this id, of any project, oldest first; 50 at most. */
+    after(id: number): Deployment[] {
+      return toDeployments(after.all(id) as RawDeployment[])
+    },
+    /** 0 where there is none. */
+    newestId(): number {
+      return (newestId.get() as number | null) ?? 0
+    },
     unfinished(): Deployment[] {
       return toDeployments(unfinished.all() as RawDeployment[])
     },
@@ -168,6 +185,13 @@ export function createDeployments(db: Db, now: () => string) {
       return new Set(busyProjects.all() as number[])
     },
   }
+}
+
+export interface NewestDeployment {
+  readonly projectId: number
+  readonly number: number
+  readonly status: DeploymentStatus
+  readonly startedAt: string
 }
 
 interface RawDeployment {

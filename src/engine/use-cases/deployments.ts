@@ -8,7 +8,7 @@ import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { type Candidate, proveSlug, proveSource, type Work } from '../pipeline/deploy.ts'
 import type { Source } from '../ports.ts'
-import type { DeploymentsPage } from '../store/deployments.ts'
+import type { DeploymentsPage, NewestDeployment } from '../store/deployments.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { adoptSource, attempt, DeploymentFailed, type DeployRequest, type Proven } from './attempt.ts'
 import { noteFailedChanges } from './changes.ts'
@@ -112,11 +112,21 @@ export function createDeploymentCases(ctx: Context) {
     list: (project: ProjectRow, page: { before?: number; limit?: number }): Deployment[] =>
       ctx.store.deployments.list(project.id, page),
 
-    /** Of many projects, newest first. */
+    /** Of many projects, newest first; `before` is the id of the last one of the page before. */
     listAll: (page: DeploymentsPage): Deployment[] => ctx.store.deployments.listAll(page),
 
     /** How many have ended, by project and result. */
     counts: () => ctx.store.deployments.counts(),
+
+    /** The last deployment of every project that had one, by the project's id. */
+    newestOfEach: (): ReadonlyMap<number, NewestDeployment> =>
+      new Map(ctx.store.deployments.newestOfEach().map((newest) => [newest.projectId, newest])),
+
+    /** Of all projects: those that began after the one with this id, oldest first. */
+    after: (id: number): Deployment[] => ctx.store.deployments.after(id),
+
+    /** A mark for `after`: the id of the newest deployment of all. */
+    newestId: (): number => ctx.store.deployments.newestId(),
 
     /** The whole log, and what is still to come. */
     async *log(project: ProjectRow, number: number, signal: AbortSignal): AsyncGenerator<string> {

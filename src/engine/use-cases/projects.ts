@@ -63,6 +63,12 @@ export function createProjectCases(ctx: Context) {
 
     find: (id: string | number): ProjectRow | null => store.projects.find(id),
 
+    /** All of them by name, without what runs. */
+    rows: (): ProjectRow[] => store.projects.list(),
+
+    /** Is there a project of this kind? Cheaper than a list. */
+    some: (is: (project: { readonly id: number }) => boolean): boolean => store.projects.names().some(is),
+
     /** Is this host name ours: the panel's, or a project's? */
     answersAt: (host: string): boolean => answersAt(ctx, host),
 

@@ -2,11 +2,12 @@ import type { Context } from 'hono'
 import type { z } from 'zod'
 import type { Who } from '../../engine/domain/audit.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
+import type { Deploy } from '../begin-deployment.ts'
 import { parse, parseJson, readJson } from '../input.ts'
 import { presentProject } from '../present.ts'
 import type { Env, Services } from '../services.ts'
 import { type Form, openForm } from '../upload.ts'
-import { type Deploy, deployAndAnswer } from './deploy-answer.ts'
+import { deployAndAnswer } from './deploy-answer.ts'
 import { createProject } from './schemas.ts'
 
 type NewProject = z.infer<typeof createProject>

@@ -1,13 +1,10 @@
 import type { Context } from 'hono'
 import type { Deployment } from '../../engine/domain/deployment.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
-import { DeploymentFailed } from '../../engine/use-cases/attempt.ts'
-import type { By } from '../../engine/use-cases/deployments.ts'
+import { beginDeployment, type Deploy } from '../begin-deployment.ts'
 import { paths } from '../paths.ts'
 import { presentDeployment, presentProject } from '../present.ts'
 import type { Env, Services } from '../services.ts'
-
-export type Deploy = (by: By) => Promise<Deployment>
 
 /**
  * Runs a deployment for an API call. The answer comes when it is live, and a client that leaves meanwhile
@@ -52,13 +49,7 @@ async function answerAtOnce(
   project: ProjectRow,
   run: Deploy,
 ): Promise<Response> {
-  const number = await new Promise<number>((resolve, reject) => {
-    run({ who: c.get('who'), onBegin: resolve }).catch((error: unknown) => {
-      reject(error)
-      // written down already; anything else is a fault that nobody waits for any more
-      if (!(error instanceof DeploymentFailed)) services.report.error(`deploying ${project.name}`, error)
-    })
-  })
+  const number = await beginDeployment(services, c, project, run)
   const location = paths.api.deployment.replace(':id', project.name).replace(':number', String(number))
   c.header('location', location)
   c.header('preference-applied', 'respond-async')

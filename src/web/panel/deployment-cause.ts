@@ -1,0 +1,62 @@
+import type { Deployment } from '../../engine/domain/deployment.ts'
+import type { Output, OutputLine } from './deployment-output.ts'
+
+/** Why a deployment failed, for the top of its page. */
+export interface Cause {
+  readonly step: string | null
+  readonly code: string
+  readonly sentence: string
+  readonly hint: string | null
+  /** The line of the output that says it best. */
+  readonly line: OutputLine | null
+  /** The whole of it as text, to be sent to somebody. */
+  readonly report: string
+}
+
+export function deploymentCause(deployment: Deployment, output: Output | null): Cause | null {
+  const { error, steps, status } = deployment
+  if (!error || status === 'live' || status === 'retired') return null
+  const step = steps.find((one) => one.status === 'failed')?.name ?? null
+  const line = status === 'failed' && output ? tellingLine(output.lines) : null
+  return {
+    step,
+    code: error.code,
+    sentence: error.message,
+    hint: error.hint,
+    line,
+    report: reportOf(deployment, step, output),
+  }
+}
+
+const telling = [
+  // compilers and bundlers name the place
+  /\b[\w./@-]+\.(?:[cm]?[jt]sx?|vue|svelte|css|json)[:(]\d+/,
+  /^\W*(?:\w*Error|error)\b.*\S/,
+  /\berror\b[: ]/i,
+]
+
+/** The first line that names a place or an error, before NodePilot's own verdict. */
+function tellingLine(lines: readonly OutputLine[]): OutputLine | null {
+  const verdict = lines.findLastIndex(({ text }) => /^error: \w+: /.test(text))
+  const before = lines.slice(0, verdict === -1 ? lines.length : verdict)
+  const candidates = before.filter(({ text }) => /error|fail|cannot|not found|denied/i.test(text))
+  for (const pattern of telling) {
+    const found = candidates.find(
+      ({ text }) => pattern.test(text) && !/^\W*(npm )?(ERR!|error) (code|errno|path)\b/i.test(text),
+    )
+    if (found) return found
+  }
+  return null
+}
+
+function reportOf(deployment: Deployment, step: string | null, output: Output | null): string {
+  const { number, source, error, startedAt } = deployment
+  const last = output?.lines.slice(-40).map(({ text }) => text) ?? []
+  return [
+    `Deploy #${number}, ${source.revision}, ${startedAt}`,
+    `${error?.code}${step ? ` in ${step}` : ''}: ${error?.message}`,
+    ...(error?.hint ? [error.hint] : []),
+    '',
+    ...last,
+  ].join('\n')
+}

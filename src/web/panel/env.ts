@@ -1,0 +1,159 @@
+import { type Context, Hono } from 'hono'
+import { Refusal } from '../../engine/domain/refusal.ts'
+import type { ProjectRow } from '../../engine/store/projects.ts'
+import { patchEnv } from '../api/schemas.ts'
+import { parse } from '../input.ts'
+import { paths } from '../paths.ts'
+import { fragment, isFragmentRequest, page } from '../render.ts'
+import type { Env, Services } from '../services.ts'
+import { requireSession } from '../session.ts'
+import { formatDotEnv, parseDotEnv } from './dot-env.ts'
+import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
+import { go } from './go.ts'
+import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
+import { differences } from './rollback.ts'
+
+interface Said {
+  readonly problem?: FormProblem
+  readonly input?: FormFields
+  /** The one whose value is to be seen, without script. */
+  readonly shown?: string
+  readonly editing?: string
+}
+
+type Change = Record<string, string | null>
+
+/** The config vars of a project: masked, shown one by one, changed one by one or by a pasted .env file. */
+export function envPages(services: Services): Hono<Env> {
+  const { engine } = services
+  const pages = new Hono<Env>()
+  const signedIn = requireSession(services)
+  const home = (project: ProjectRow) => `/projects/${project.name}/env`
+  const show = (c: Context<Env>, project: ProjectRow, said: Said = {}) => showEnv(services, c, project, said)
+
+  /** Stores, and applies where the form asks for it: then the answer comes when the project runs with it. */
+  const change = async (c: Context<Env>, project: ProjectRow, values: Change, apply: boolean) => {
+    await engine.configVars.patch(project, parse(patchEnv, values), apply, { who: whoOfPage(c) })
+    return go(c, `${home(project)}?done=${apply ? 'env-applied' : 'env-stored'}`)
+  }
+
+  pages.get(paths.panel.env, signedIn, (c) => {
+    const project = projectOfPage(services, c, 'project.read')
+    return show(c, project, withShown(services, c, project))
+  })
+
+  pages.post(paths.panel.env, signedIn, async (c) => {
+    const project = projectOfPage(services, c, 'project.operate')
+    const input = await readForm(c)
+    return submit(
+      () => change(c, project, changeOf(input), input.apply === 'yes'),
+      (problem) => show(c, project, { problem, input }),
+    )
+  })
+
+  pages.post(paths.panel.envApply, signedIn, (c) => {
+    const project = projectOfPage(services, c, 'project.operate')
+    return submit(
+      () => change(c, project, {}, true),
+      (problem) => show(c, project, { problem }),
+    )
+  })
+
+  pages.get(paths.panel.envExport, signedIn, (c) => {
+    const { name, envVars } = projectOfPage(services, c, 'project.operate')
+    return c.body(formatDotEnv(envVars), 200, {
+      'content-type': 'text/plain; charset=utf-8',
+      'content-disposition': `attachment; filename="${name}.env"`,
+      'cache-control': 'private, no-store',
+    })
+  })
+
+  pages.get(paths.panel.envVar, signedIn, (c) => {
+    const project = projectOfPage(services, c, 'project.operate')
+    return show(c, project, { editing: requireVar(project, c.req.param('name')) })
+  })
+
+  pages.get(paths.panel.envValue, signedIn, (c) => {
+    const project = projectOfPage(services, c, 'project.operate')
+    const name = requireVar(project, c.req.param('name'))
+    if (!isFragmentRequest(c)) return c.redirect(`${home(project)}?show=${name}`, 303)
+    return fragment(c, 'env/value', {
+      here: home(project),
+      name,
+      value: project.envVars[name],
+      shown: c.req.query('hide') === undefined,
+    })
+  })
+
+  pages.get(paths.panel.envRemove, signedIn, async (c) => {
+    const project = projectOfPage(services, c, 'project.operate')
+    const name = requireVar(project, c.req.param('name'))
+    const frame = await projectFrame(services, c, project, 'env')
+    return page(c, 'env/remove', { ...frame, title: `Remove ${name}?`, name })
+  })
+
+  pages.post(paths.panel.envRemove, signedIn, async (c) => {
+    const project = projectOfPage(services, c, 'project.operate')
+    const { apply } = await readForm(c)
+    return submit(
+      () => change(c, project, { [requireVar(project, c.req.param('name'))]: null }, apply === 'yes'),
+      (problem) => show(c, project, { problem }),
+    )
+  })
+  return pages
+}
+
+function withShown(services: Services, c: Context<Env>, project: ProjectRow): Said {
+  const shown = c.req.query('show')
+  const may = services.engine.access.allows(c.get('actor'), 'project.operate', project)
+  return shown !== undefined && may && Object.hasOwn(project.envVars, shown) ? { shown } : {}
+}
+
+async function showEnv(
+  services: Services,
+  c: Context<Env>,
+  project: ProjectRow,
+  said: Said,
+): Promise<Response> {
+  const frame = await projectFrame(services, c, project, 'env')
+  const { problem, input = {}, shown, editing } = said
+  const live = services.engine.releases.list(project).find(({ number }) => number === project.currentRelease)
+  const names = Object.keys(project.envVars).sort()
+  return page(
+    c,
+    'env/list',
+    {
+      ...frame,
+      title: `Environment of ${project.displayName}`,
+      vars: names.map((name) => ({
+        name,
+        value: frame.mayOperate ? project.envVars[name] : null,
+        shown: name === shown,
+      })),
+      pending: live ? differences(live.envVars, project.envVars) : [],
+      editing: editing ?? null,
+      editValue: editing === undefined ? '' : (project.envVars[editing] ?? ''),
+      input,
+      problem,
+    },
+    problem?.status ?? 200,
+  )
+}
+
+/** One variable of its own fields, or a pasted file. */
+function changeOf(input: FormFields): Change {
+  if (input.env !== undefined) {
+    const values = parseDotEnv(input.env)
+    if (Object.keys(values).length > 0) return values
+    throw new Refusal('invalid', 'there is no NAME=value in it', {
+      fields: [{ field: 'env', message: 'there is no NAME=value in it' }],
+    })
+  }
+  // a browser sends line ends as CRLF
+  return { [(input.name ?? '').trim()]: (input.value ?? '').replaceAll('\r\n', '\n') }
+}
+
+function requireVar(project: ProjectRow, name = ''): string {
+  if (Object.hasOwn(project.envVars, name)) return name
+  throw new Refusal('not_found', `${project.name} has no config var ${name.slice(0, 60)}`)
+}
