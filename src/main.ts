@@ -28,6 +28,7 @@ import { checkHealth } from './health.ts'
 import { hooksDirectory, pm2Version, version } from './installation.ts'
 import { readOrMakeKey } from './keys.ts'
 import { closeServer, holdRequests, listenOnSocket } from './listener.ts'
+import { createSockets } from './web/live/upgrade.ts'
 import { createWeb } from './web/server.ts'
 
 /** A running server. */
@@ -164,6 +165,8 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     if (req.url?.startsWith('/git/')) git.handle(req, res)
     else void answer(req, res)
   })
+  const sockets = createSockets(web, report)
+  listener.on('upgrade', sockets.handle)
   const url = frontDoor.localUrl()
   await announce(paths, url, clock())
 
@@ -174,6 +177,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     async stop() {
       mending.stop()
       await Promise.race([engine.close(), pause(longestGoodbyeMs)])
+      await sockets.close()
       await closeServer(listener)
       await runtime.close()
       await passwords.close()

@@ -60,6 +60,8 @@ const calls: readonly Call[] = [
   { id: 'putEnv', parameters: { id: 'shop' }, status: 200 },
   { id: 'patchEnv', parameters: { id: 'shop' }, status: 200 },
   { id: 'logs', parameters: { id: 'shop' }, status: 200 },
+  { id: 'logDownload', parameters: { id: 'shop' }, status: 200 },
+  { id: 'logStream', parameters: { id: 'shop' }, status: 406 },
   { id: 'deploy', parameters: { id: 'shop' }, status: 200 },
   { id: 'deployments', parameters: { id: 'shop' }, status: 200 },
   { id: 'deployment', parameters: { id: 'shop', number: '1' }, status: 200 },

@@ -104,5 +104,8 @@ export const paths = {
     systemInfo: '/api/system/info',
     systemMetrics: '/api/system/metrics',
     systemProcesses: '/api/system/processes',
+
+    logDownload: '/api/project/:id/logs/download',
+    logStream: '/api/project/:id/logs/stream',
   },
 } as const

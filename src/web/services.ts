@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { AccountCases } from '../engine/use-cases/accounts.ts'
 
 import type { KeptAnswers } from './kept-answer.ts'
+import type { SocketWork } from './live/upgrade.ts'
 
 /** What the web's handlers work with. */
 export interface Services {
@@ -23,12 +24,15 @@ export interface Services {
   readonly report: Report
   /** For what many ask: made anew only when something has changed. */
   readonly kept: KeptAnswers
+  /** How often viewers of what is live are asked again for their rights, ms; half a minute without it. */
+  readonly recheckMs?: number
   /** Each part's state for `/health`. */
   readonly health: () => Promise<Readonly<Record<string, boolean>>>
 }
 
 /** Hono's types for our handlers. */
 export interface Env {
-  Bindings: HttpBindings
+  /** `upgrade` is there when the connection asks to become a WebSocket; calling it agrees. */
+  Bindings: HttpBindings & { readonly upgrade?: (work: SocketWork) => void }
   Variables: { actor: Actor; who: Who; requestId: string }
 }

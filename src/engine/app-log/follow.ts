@@ -43,27 +43,37 @@ export function createFollowers(options: Omit<TailOptions, 'directory'>) {
     found.tail.stop()
   }
 
+  async function* follow(
+    directory: string,
+    query: FollowQuery,
+    after: Cursor | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogBatch> {
+    const tail = enter(directory)
+    try {
+      await tail.ready
+      const { next, reach } = tail.published()
+      // one at a time: each may read megabytes
+      const past = await inOrder(() =>
+        after
+          ? readSince(directory, { ...query, lines: mostMissed }, after, { reach })
+          : readNewest(directory, query, { reach }),
+      )
+      const place = new Map<string, FilePosition>(reach)
+      for (const [instance, position] of past.from) place.set(instance, position)
+      yield* batchesOf(past, place, after !== null)
+      yield* live(tail, next, place, query, signal)
+    } finally {
+      leave(directory)
+    }
+  }
+
   return {
     /** First the past, then what comes, without loss or repetition at the seam, until the signal is aborted. */
-    async *follow(directory: string, query: FollowQuery, signal: AbortSignal): AsyncGenerator<LogBatch> {
+    follow(directory: string, query: FollowQuery, signal: AbortSignal): AsyncGenerator<LogBatch> {
+      // a bad place is refused before anything begins
       const after = query.after === undefined ? null : readCursor(query.after)
-      const tail = enter(directory)
-      try {
-        await tail.ready
-        const { next, reach } = tail.published()
-        // one at a time: each may read megabytes
-        const past = await inOrder(() =>
-          after
-            ? readSince(directory, { ...query, lines: mostMissed }, after, { reach })
-            : readNewest(directory, query, { reach }),
-        )
-        const place = new Map(reach) as Map<string, FilePosition>
-        for (const [instance, position] of past.from) place.set(instance, position)
-        yield* batchesOf(past, place, after !== null)
-        yield* live(tail, next, place, query, signal)
-      } finally {
-        leave(directory)
-      }
+      return follow(directory, query, after, signal)
     },
     /** How many projects are being followed. */
     watched: () => tails.size,

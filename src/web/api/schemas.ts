@@ -182,13 +182,22 @@ export const allDeploymentsQuery = pageQuery.extend({
   status: z.enum(['queued', 'running', 'live', 'failed', 'cancelled', 'superseded', 'retired']).optional(),
 })
 
-export const followQuery = z.object({ follow: z.enum(['0', '1']).optional() })
+export const followQuery = z.object({
+  follow: z.enum(['0', '1']).optional(),
+  /** The number of the last line that is known. */
+  after: z.coerce.number().int().nonnegative().optional(),
+  batch: z.enum(['0', '1']).optional(),
+})
 
-export const logsQuery = z.object({
-  lines: z.coerce.number().int().min(1).max(10_000).default(100),
+/** Which lines of a project's log. */
+export const logFilterQuery = z.object({
   type: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,40}$/)
+    .optional(),
+  instance: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,40}\.\d{1,6}$/)
     .optional(),
   stream: z.enum(['out', 'err']).optional(),
   since: z.iso.datetime({ offset: true }).optional(),
@@ -197,5 +206,17 @@ export const logsQuery = z.object({
 
 /** A number in a path that is no project's. */
 export const rowNumber = z.coerce.number().int().positive()
+
+export const logsQuery = logFilterQuery.extend({
+  lines: z.coerce.number().int().min(1).max(10_000).default(100),
+})
+
+export const logStreamQuery = logFilterQuery.extend({
+  lines: z.coerce.number().int().min(0).max(10_000).default(100),
+  /** Where to go on: the id of an event. */
+  after: z.string().max(16_000).optional(),
+  batch: z.enum(['0', '1']).optional(),
+  ids: z.enum(['0', '1']).optional(),
+})
 
 export const deploymentNumber = z.coerce.number().int().positive()
