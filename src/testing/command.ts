@@ -5,6 +5,8 @@ export interface CommandOptions {
   /** On top of the test's own environment. */
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Uint8Array
+  /** `onOutput` writes the input and ends it. */
+  readonly keepInput?: boolean
   /** After this the whole process group is killed and the output says so. Default 120 s. */
   readonly timeoutMs?: number
   /** Every piece of output as it comes, with the process: to see lines live, or to interrupt it (`interrupt`). */
@@ -53,7 +55,7 @@ export function command(
     take(text)
   })
   child.stdin.on('error', () => {})
-  child.stdin.end(options.input)
+  if (!options.keepInput) child.stdin.end(options.input)
   const timeoutMs = options.timeoutMs ?? 120_000
   const timer = setTimeout(() => {
     all += `\n[not finished within ${timeoutMs} ms]`

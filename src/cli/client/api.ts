@@ -167,7 +167,7 @@ const exitCodes: Readonly<Record<number, number>> = {
   409: exit.busy,
   429: exit.busy,
   502: exit.unreachable,
-  503: exit.busy,
+  503: exit.unreachable,
   504: exit.unreachable,
 }
 

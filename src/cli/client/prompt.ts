@@ -30,11 +30,12 @@ function need(otherwise: string): void {
 
 function askLine(question: string, hidden: boolean): Promise<string> {
   return new Promise((resolve, reject) => {
-    process.stderr.write(question)
     // no output: readline then shows nothing of what is typed, and for a visible answer the terminal does
     const lines = createInterface(
       hidden ? { input: process.stdin, terminal: true } : { input: process.stdin, terminal: false },
     )
+    // only now: what is typed at once would be shown before the terminal was told to be silent
+    process.stderr.write(question)
     let answered = false
     lines.once('line', (line) => {
       answered = true

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { version } from '../../installation.ts'
-import { type Api, address } from '../client/api.ts'
+import { address } from '../client/api.ts'
 import { runCommand } from '../client/command.ts'
 import { exit, Failure } from '../client/failure.ts'
 import { type Cli, isPublic, type Target, tokenFor } from '../client/session.ts'
-import { mapOf, object, type Reader, read, text } from '../client/shape.ts'
+import { nullable, object, read, text } from '../client/shape.ts'
 import { oneProject, signedIn } from '../client/shapes.ts'
 
 interface Finding {
@@ -72,40 +72,59 @@ async function settingsFile(cli: Cli): Promise<Finding> {
 }
 
 async function server(cli: Cli, target: Target): Promise<Finding[]> {
-  const api = cli.knock(target.server)
-  const health = await reach(api)
-  if (health.state === 'failed') return [health]
-  const findings = [health, await clock(cli, api), way(target)]
+  const { state, finding } = await reach(cli, target.server)
+  if (finding.state === 'failed') return [finding]
+  const findings = [finding, ...(state ? [clock(cli, state.date), skew(state.version)] : []), way(target)]
   const account = await signIn(cli, target)
   findings.push(account)
-  if (account.state === 'failed') return findings
-  const known = await cli.connect()
-  return [...findings, ...(await versions(known)), ...(await project(cli, known))]
+  return account.state === 'failed' ? findings : [...findings, ...(await project(cli))]
 }
 
-const health = object({ status: text, checks: mapOf(((value) => value) as Reader<unknown>) })
+interface State {
+  readonly date: string | undefined
+  readonly version: string | null
+}
 
-/** 503 is an answer here: it says which part is not well. */
-async function reach(api: Api): Promise<Finding> {
+const health = object({ status: text, version: nullable(text) })
+
+/** 503 is an answer here: it says that a part is not well. */
+async function reach(
+  cli: Cli,
+  server: string,
+): Promise<{ readonly finding: Finding; readonly state: State | null }> {
   const began = performance.now()
+  const check = 'Server'
   try {
-    const { status } = read(health, await api.get('/health'))
-    const ms = Math.round(performance.now() - began)
-    return { check: 'Server', state: 'ok', says: `${api.server} is ${status}, ${ms} ms away` }
+    const { body, headers } = await cli.knock(server).ask('GET', '/health', { timeoutMs: 15_000 })
+    const { status, version } = read(health, body)
+    const says = `${server} is ${status}, ${Math.round(performance.now() - began)} ms away`
+    return { finding: { check, state: 'ok', says }, state: { date: headers.date, version } }
   } catch (error) {
-    if (!(error instanceof Failure) || error.exitCode !== exit.busy) return failed('Server', error)
-    const hint = 'see what is not well: nodepilot doctor on the server itself, and its log'
-    return { check: 'Server', state: 'warning', says: `${api.server} is degraded`, hint }
+    if (!(error instanceof Failure) || error.code !== 'http_503')
+      return { finding: failed(check, error), state: null }
+    const hint = `see what is not well: ${server}/health`
+    return { finding: { check, state: 'warning', says: `${server} is degraded`, hint }, state: null }
   }
 }
 
 /** Sessions and tokens end by the clock. */
-async function clock(cli: Cli, api: Api): Promise<Finding> {
-  const { headers } = await api.ask('GET', '/health').catch(() => ({ headers: { date: undefined } }))
-  const apart = Math.abs(Date.parse(headers.date ?? '') - cli.clock())
+function clock(cli: Cli, date: string | undefined): Finding {
+  const apart = Math.abs(Date.parse(date ?? '') - cli.clock())
   if (!(apart > 120_000)) return { check: 'Clock', state: 'ok', says: 'the same here and there' }
   const says = `${Math.round(apart / 1000)} s apart from the server's`
   return { check: 'Clock', state: 'warning', says, hint: 'set the clock by NTP, here or there' }
+}
+
+function skew(there: string | null): Finding {
+  const check = 'Version'
+  if (there === version) return { check, state: 'ok', says: `${version} here and there` }
+  const says = `${version} here, ${there ?? 'an older one'} on the server`
+  return {
+    check,
+    state: 'warning',
+    says,
+    hint: there === null ? 'upgrade the server' : `npx nodepilot@${there} doctor`,
+  }
 }
 
 function way({ server, from }: Target): Finding {
@@ -131,29 +150,12 @@ async function signIn(cli: Cli, target: Target): Promise<Finding> {
   }
 }
 
-/** Only who may see the server hears which version it has. */
-async function versions(api: Api): Promise<Finding[]> {
-  const info = await api.get('/api/system/info').catch(() => null)
-  const there = findVersion(info)
-  if (there === null) return []
-  if (there === version) return [{ check: 'Version', state: 'ok', says: `${version} here and there` }]
-  const says = `${version} here, ${there} on the server`
-  return [{ check: 'Version', state: 'warning', says, hint: `npm install -g nodepilot@${there}` }]
-}
-
-function findVersion(info: unknown): string | null {
-  if (typeof info !== 'object' || info === null) return null
-  const { version: own, nodepilot } = info as { readonly version?: unknown; readonly nodepilot?: unknown }
-  const found = own ?? (typeof nodepilot === 'object' ? findVersion(nodepilot) : nodepilot)
-  return typeof found === 'string' ? found : null
-}
-
-async function project(cli: Cli, api: Api): Promise<Finding[]> {
+async function project(cli: Cli): Promise<Finding[]> {
   const check = 'Project'
   const name = await cli.projectIfAny()
   if (name === null) return []
   try {
-    const { project } = read(oneProject, await api.get(address`/api/project/${name}`))
+    const { project } = read(oneProject, await (await cli.connect()).get(address`/api/project/${name}`))
     const says = `${project.name} is ${project.status}${project.release === null ? '' : ` with v${project.release}`}`
     if (project.status !== 'error') return [{ check, state: 'ok', says }]
     return [{ check, state: 'failed', says, hint: `nodepilot logs -p ${project.name}` }]

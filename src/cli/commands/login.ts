@@ -108,6 +108,7 @@ async function waitForApproval(cli: Cli, api: Api, asked: Read<typeof device>): 
     const answer = await api
       .ask('POST', '/api/auth/device/token', { body: { deviceCode: asked.deviceCode } })
       .catch((error: unknown) => slowedDown(error))
+    if (expired(asked.expiresAt, cli.clock())) throw tooLate()
     if (answer === null) intervalMs = Math.min(intervalMs * 2, 30_000)
     else if (answer.status !== 202) {
       const { token, expiresAt, user } = read(session, answer.body)
@@ -116,10 +117,23 @@ async function waitForApproval(cli: Cli, api: Api, asked: Read<typeof device>): 
   }
 }
 
-/** Asked too often: null, and go slower. Everything else ends the waiting. */
+function expired(time: string | null, now: number): boolean {
+  return time !== null && Date.parse(time) + 10_000 < now
+}
+
+function tooLate(): Failure {
+  return new Failure(
+    'not_found',
+    'nobody approved in time',
+    'ask for a new link: nodepilot login',
+    exit.notSignedIn,
+  )
+}
+
+/** Asked too often, or the server starts again: null, and go slower. Everything else ends the waiting. */
 function slowedDown(error: unknown): null {
-  if (error instanceof Failure && error.code === 'too_many_requests') return null
-  if (error instanceof Failure && error.exitCode !== exit.unreachable) {
+  if (error instanceof Failure) {
+    if (error.code === 'too_many_requests' || error.exitCode === exit.unreachable) return null
     throw new Failure(error.code, error.message, 'ask for a new link: nodepilot login', exit.notSignedIn)
   }
   throw error
