@@ -1,21 +1,27 @@
+import type { AccountCases } from '../engine/use-cases/accounts.ts'
 import { createWeb } from '../web/server.ts'
-import type { Services } from '../web/services.ts'
+import { createLab } from './engine-lab.ts'
 
-/**
- * Every address that answers GET outside the API, as the web itself says: a table of pages that is held against
- * this cannot forget one. Nothing is asked of the services, so anything may stand in their place.
- */
-export function pageRoutes(): string[] {
-  const { routes } = createWeb(nothing() as Services)
-  const paths = routes.filter(({ method, path }) => method === 'GET' && !path.startsWith('/api/'))
-  return [...new Set(paths.map(({ path }) => path))].sort()
-}
-
-/** Has every property, can be called, and means nothing. */
-function nothing(): unknown {
-  return new Proxy(() => {}, {
-    get: (_, name) =>
-      name === Symbol.toPrimitive ? () => '' : name === Symbol.iterator ? () => [].values() : nothing(),
-    apply: () => nothing(),
-  })
+/** `GET /api/project/list` and all others that the built server has, read from its own router. */
+export async function routesOfServer(): Promise<string[]> {
+  const lab = await createLab()
+  try {
+    const { addresses, limits, report } = lab.deps
+    const web = createWeb({
+      engine: lab.engine,
+      accounts: {} as AccountCases, // no request is made
+      addresses,
+      limits,
+      report,
+      jwtKey: '',
+      uploads: lab.paths.uploads,
+      version: '0',
+      health: async () => ({}),
+    })
+    // ALL is middleware, and the answer to a method that an address does not have
+    const own = web.routes.filter(({ method }) => method !== 'ALL')
+    return [...new Set(own.map(({ method, path }) => `${method} ${path}`))].sort()
+  } finally {
+    await lab.close()
+  }
 }

@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { setUp } from '../api/schemas.ts'
+import { login, setUp } from '../api/schemas.ts'
 import { clearSessionCookie } from '../cookie.ts'
 import { parse } from '../input.ts'
 import { paths } from '../paths.ts'
@@ -41,7 +41,8 @@ export function signInPages(services: Services): Hono<Env> {
     const { username = '', password = '', next } = await readForm(c)
     return submit(
       async () => {
-        const begun = await accounts.login({ username, password, ...from(c) })
+        const given = parse(login, { username, password })
+        const begun = await accounts.login({ ...given, ...from(c) })
         const before = await signedIn(c)
         if (before) accounts.logout(before, addressOf(c))
         await handSession(services, c, begun)
