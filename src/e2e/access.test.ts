@@ -42,6 +42,7 @@ const allowed = {
 const api: Readonly<Record<string, Right>> = {
   'GET /health': 'anyone',
   'GET /tls/ask': 'anyone',
+  'GET /metrics': 'server.read',
   'GET /api/openapi.json': 'signed-in',
   'POST /api/setup': 'anyone',
   'POST /api/auth/login': 'anyone',
@@ -60,6 +61,10 @@ const api: Readonly<Record<string, Right>> = {
   'PATCH /api/users/:user': 'users.manage',
   'DELETE /api/users/:user': 'users.manage',
   'GET /api/audit': 'server.read',
+  'GET /api/system/info': 'server.read',
+  'GET /api/system/metrics': 'server.read',
+  'GET /api/system/processes': 'server.read',
+  'GET /api/deployments': 'signed-in',
   'POST /api/project/create': 'project.create',
   'GET /api/project/list': 'signed-in',
   'GET /api/project/:id': 'project.read',
@@ -90,6 +95,7 @@ const api: Readonly<Record<string, Right>> = {
   'PUT /api/project/:id/members/:username': 'project.manage',
   'DELETE /api/project/:id/members/:username': 'project.manage',
   'GET /api/project/:id/logs': 'project.read',
+  'GET /api/project/:id/metrics': 'project.read',
 }
 
 const pages: Readonly<Record<string, Right>> = {
@@ -107,6 +113,21 @@ const pages: Readonly<Record<string, Right>> = {
   'GET /projects/:id': 'project.read',
   'GET /projects/:id/logs': 'project.read',
   'GET /projects/:id/deploys/:number': 'project.read',
+  'GET /server': 'server.read',
+  'GET /api/docs': 'signed-in',
+  'GET /settings': 'account.read',
+  'POST /settings/password': 'account.manage',
+  'POST /settings/sessions/:session/end': 'account.manage',
+  'GET /settings/tokens': 'account.read',
+  'POST /settings/tokens': 'account.manage',
+  'POST /settings/tokens/:token/revoke': 'account.manage',
+  'GET /settings/users': 'users.manage',
+  'POST /settings/users': 'users.manage',
+  'GET /settings/users/:user': 'users.manage',
+  'POST /settings/users/:user/password': 'users.manage',
+  'POST /settings/users/:user/remove': 'users.manage',
+  'POST /settings/users/:user/role': 'users.manage',
+  'GET /settings/audit': 'server.read',
 }
 
 /** The project is made again before each of these. */

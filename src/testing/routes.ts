@@ -1,4 +1,3 @@
-import type { AccountCases } from '../engine/use-cases/accounts.ts'
 import { createWeb } from '../web/server.ts'
 import { createLab } from './engine-lab.ts'
 
@@ -7,17 +6,9 @@ export async function routesOfServer(): Promise<string[]> {
   const lab = await createLab()
   try {
     const { addresses, limits, report } = lab.deps
-    const web = createWeb({
-      engine: lab.engine,
-      accounts: {} as AccountCases, // no request is made
-      addresses,
-      limits,
-      report,
-      jwtKey: '',
-      uploads: lab.paths.uploads,
-      version: '0',
-      health: async () => ({}),
-    })
+    const known = { engine: lab.engine, addresses, limits, report, accounts: {}, version: '0' }
+    // no request is made, so nothing else is needed
+    const web = createWeb(known as unknown as Parameters<typeof createWeb>[0])
     // ALL is middleware, and the answer to a method that an address does not have
     const own = web.routes.filter(({ method }) => method !== 'ALL')
     return [...new Set(own.map(({ method, path }) => `${method} ${path}`))].sort()

@@ -78,9 +78,9 @@ export function createAccountCases(deps: {
 
     /** Ends every other session. Refuses with `forbidden` when the current password is wrong. */
     async changePassword(actor: Actor, current: string, next: string, address: string): Promise<void> {
+      requirePassword(next)
       const user = await checkPassword({ username: actor.username, password: current, address })
       if (!user) throw new Refusal('forbidden', 'currentPassword: it is wrong')
-      requirePassword(next)
       const hash = await passwords.hash(next)
       store.transaction(() => {
         accounts.setPassword(user.id, hash)
