@@ -31,6 +31,8 @@ const settings = z.strictObject({
   treeLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(2000),
   buildTimeoutSeconds: numeric.pipe(z.coerce.number<string | number>().positive()).default(900),
   buildOutputLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(50),
+  keepBackups: numeric.pipe(z.coerce.number<string | number>().int().min(1).max(1000)).default(7),
+  backupHours: numeric.pipe(z.coerce.number<string | number>().min(0).max(8760)).default(24),
   drainSeconds: numeric.pipe(z.coerce.number<string | number>().min(0)).default(30),
 })
 
@@ -48,6 +50,8 @@ export interface Config {
   readonly trustedProxy: string | null
   readonly keepReleases: number
   readonly limits: Limits
+  /** How many are kept, and how often one is made by itself, ms; 0: never. */
+  readonly backups: { readonly keep: number; readonly everyMs: number }
   /** What every child process may see of the operator's environment. */
   readonly environment: Readonly<Record<string, string>>
   /** What `npm` alone may see: its own settings and the network's proxies. */
@@ -124,6 +128,7 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
     adminPassword: environment.NODEPILOT_ADMIN_PASSWORD || null,
     trustedProxy: data.trustedProxy,
     keepReleases: data.keepReleases,
+    backups: { keep: data.keepBackups, everyMs: data.backupHours * 3_600_000 },
     limits: {
       uploadBytes: data.uploadLimitMb * megabyte,
       packBytes: data.pushLimitMb * megabyte,

@@ -19,6 +19,7 @@ import { createStore } from './engine/store/store.ts'
 import { createAccountCases } from './engine/use-cases/accounts.ts'
 import { createAudit } from './engine/use-cases/audit.ts'
 import { createFrontDoor } from './front-door.ts'
+import { readBundle, writeBundle } from './git/bundle.ts'
 import { sweepQuarantines } from './git/quarantine.ts'
 import { createAccess, createReceiver } from './git/receive.ts'
 import { createRepositories } from './git/repository.ts'
@@ -98,6 +99,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     paths,
     addresses,
     network: createNetwork(),
+    backups: config.backups,
     clock,
     report,
     limits: config.limits,
@@ -119,6 +121,8 @@ export async function startServer(config: Config, report: Report): Promise<Runni
       resolve: repositories.resolve,
       branchTip: repositories.branchTip,
       tidy: repositories.tidy,
+      bundle: (name, file) => writeBundle(repositories.path(name), file, environment),
+      unbundle: (file, directory, branch) => readBundle(file, directory, environment, branch),
       async source(name, sha) {
         const message = await repositories.commitMessage(name, sha)
         return gitSource({ directory: repositories.path(name), sha, message, environment })

@@ -96,6 +96,10 @@ const calls: readonly Call[] = [
   { id: 'start', parameters: { id: 'shop' }, status: 200 },
   { id: 'audit', status: 200 },
   { id: 'patchProject', parameters: { id: 'shop' }, status: 200 },
+  { id: 'makeBackup', status: 201 },
+  { id: 'backups', status: 200 },
+  { id: 'downloadBackup', parameters: { backup: '00000000-000000-none' }, status: 404 },
+  { id: 'backup', parameters: { backup: '00000000-000000-none' }, status: 404 },
   { id: 'deleteProject', parameters: { id: 'docs' }, status: 204 },
   {
     id: 'changePassword',

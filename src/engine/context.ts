@@ -1,4 +1,5 @@
 import type { Limits } from '../config.ts'
+import type { BundledRepositories } from './backup/make.ts'
 import type { Audit } from './domain/audit.ts'
 import type { InOrder } from './in-order.ts'
 import type { LastExits } from './last-exits.ts'
@@ -42,6 +43,7 @@ export interface Context {
   readonly repositories: EngineRepositories
   readonly addresses: Addresses
   readonly network: Network
+  readonly backups: BackupSettings
   readonly limits: Limits
   readonly keepReleases: number
   /** PATH, LANG and the like: what every child process may see. */
@@ -70,7 +72,7 @@ export interface EngineRuntime extends Runtime {
 }
 
 /** What the engine asks of the git side, without importing it. */
-export interface EngineRepositories {
+export interface EngineRepositories extends BundledRepositories {
   remove(name: string): Promise<void>
   /** The commit of a branch, tag or commit id; null when there is none. */
   resolve(name: string, ref: string): Promise<string | null>
@@ -78,6 +80,14 @@ export interface EngineRepositories {
   /** Housekeeping of a repository that nobody pushes to at the moment. */
   tidy(name: string): Promise<void>
   source(name: string, sha: string): Promise<Source>
+}
+
+/** What the operator set about backups. */
+export interface BackupSettings {
+  /** How many are kept. */
+  readonly keep: number
+  /** One is made by itself so often, ms; 0: never. */
+  readonly everyMs: number
 }
 
 /** Where people find things. */

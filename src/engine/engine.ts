@@ -14,6 +14,7 @@ import type { ProjectRow } from './store/projects.ts'
 import { createAccessCases } from './use-cases/access.ts'
 import { createAppLogCases } from './use-cases/app-logs.ts'
 import { createAudit, createAuditCases } from './use-cases/audit.ts'
+import { createBackupCases } from './use-cases/backups.ts'
 import { createChangesCases } from './use-cases/changes.ts'
 import { createConfigVarCases } from './use-cases/config-vars.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
@@ -21,6 +22,7 @@ import { createDomainCases } from './use-cases/domains.ts'
 import { createMemberCases } from './use-cases/members.ts'
 import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
+import { rebuildRestored } from './use-cases/rebuild.ts'
 import { createReleaseCases } from './use-cases/releases.ts'
 import { createRunCase } from './use-cases/run.ts'
 import { createSystemCases } from './use-cases/system.ts'
@@ -64,6 +66,8 @@ export function createEngine(deps: EngineDeps) {
   const deployments = createDeploymentCases(ctx)
   const metrics = createMetrics(ctx)
   const projects = createProjectCases(ctx)
+  const processes = createProcessCases(ctx)
+  const backups = createBackupCases(ctx)
 
   return {
     access: createAccessCases(ctx),
@@ -76,8 +80,9 @@ export function createEngine(deps: EngineDeps) {
     logs: createAppLogCases(ctx),
     releases: createReleaseCases(ctx),
     configVars: createConfigVarCases(ctx),
-    processes: createProcessCases(ctx),
+    processes,
     run: createRunCase(ctx),
+    backups,
     domains: createDomainCases(ctx),
     changes: createChangesCases(ctx),
 
@@ -94,6 +99,8 @@ export function createEngine(deps: EngineDeps) {
           await deployments.deployRef(project, source.revision, { who: theServer, message: source.message })
         })
       }
+      rebuildRestored(ctx, { deployments, processes })
+      await backups.keepMaking()
     },
 
     /**

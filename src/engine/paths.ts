@@ -5,6 +5,8 @@ export interface Paths {
   readonly home: string
   readonly database: string
   readonly keys: string
+  /** What the operator set. */
+  readonly settings: string
   readonly repositories: string
   readonly projects: string
   readonly logs: string
@@ -36,6 +38,7 @@ export function createPaths(home: string): Paths {
     home,
     database: at('nodepilot.db'),
     keys: at('keys'),
+    settings: at('nodepilot.json'),
     repositories: at('repositories'),
     projects: at('projects'),
     logs: at('logs'),

@@ -111,6 +111,8 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
       },
       resolve: async (name, ref) => repositories.get(name)?.get(ref) ?? (commits.has(ref) ? ref : null),
       tidy: async () => {},
+      bundle: async () => false,
+      unbundle: async () => {},
       branchTip: async (name, branch) => repositories.get(name)?.get(branch) ?? null,
       source: async (_name, sha) => commits.get(sha) ?? Promise.reject(new Error(`no commit ${sha}`)),
     },
@@ -120,6 +122,7 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
       app: (project) => `http://${project}.localhost:3000`,
       git: (project) => `http://127.0.0.1:3000/git/${project}.git`,
     },
+    backups: { keep: 7, everyMs: 0 },
     // nothing is looked up outside
     network: { hostname: 'lab', addresses: () => ['192.0.2.1'], resolve: async () => [] },
     limits: {

@@ -61,6 +61,10 @@ export const paths = {
     allDeployments: '/deploys',
   },
   api: {
+    makeBackup: '/api/system/backup',
+    backups: '/api/system/backups',
+    backup: '/api/system/backups/:backup',
+    downloadBackup: '/api/system/backups/:backup/download',
     document: '/api/openapi.json',
     setup: '/api/setup',
     login: '/api/auth/login',

@@ -4,6 +4,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import { allDeploymentsApi } from './api/all-deployments.ts'
 import { auditApi } from './api/audit.ts'
 import { authApi } from './api/auth.ts'
+import { backupsApi } from './api/backups.ts'
 import { changesApi } from './api/changes.ts'
 import { configVarsApi } from './api/config-vars.ts'
 import { deploymentsApi } from './api/deployments.ts'
@@ -75,6 +76,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     configVarsApi,
     domainsApi,
     changesApi,
+    backupsApi,
     logsApi,
     metricsApi,
     systemApi,

@@ -30,4 +30,37 @@ export function registerServer(program: Command, flags: () => GlobalFlags): void
       const { setup } = await import('../setup.ts')
       await setup(home())
     })
+
+  const backup = program
+    .command('backup')
+    .summary('save database, repositories and data of this home, proved by a restore')
+    .description(
+      'Writes <home>/backups/<id>.tar.gz, with a server running or not. Apps go on; what they write meanwhile is saved as it is found.',
+    )
+    .option('--keys', 'with the secrets of the home: sessions stay valid after a restore')
+    .option('--slugs', 'with whole releases: larger, and projects start without being built again')
+    .action(async (options: BackupFlags) => {
+      const { backup } = await import('../backup.ts')
+      await backup(home(), options, flags().json ?? false)
+    })
+  withExamples(backup, 'backup', 'backup --slugs')
+
+  const restore = program
+    .command('restore <file>')
+    .summary('make an empty home out of a backup; serve then brings every project back')
+    .option('--force', 'move a home that is not empty aside first')
+    .action(async (file: string, options: RestoreFlags) => {
+      const { restore } = await import('../restore.ts')
+      await restore(home(), file, options, flags().json ?? false)
+    })
+  withExamples(restore, 'restore backup.tar.gz --home ~/.nodepilot', 'restore backup.tar.gz --force')
+}
+
+export interface BackupFlags {
+  readonly keys?: boolean
+  readonly slugs?: boolean
+}
+
+export interface RestoreFlags {
+  readonly force?: boolean
 }

@@ -76,6 +76,10 @@ export function createDeploymentCases(ctx: Context) {
       return goLive(prove(project, source, by))
     },
 
+    /** Files that are on this machine already, in one go. */
+    deploySource: (project: ProjectRow, source: Source, by: By): Promise<Deployment> =>
+      goLive(prove(project, source, by)),
+
     /** A branch, tag or commit that is in the project's repository already. */
     async deployRef(project: ProjectRow, ref: string, by: By): Promise<Deployment> {
       const resolve = async () => {

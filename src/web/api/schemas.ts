@@ -159,6 +159,14 @@ export const changeDomain = z.strictObject({
   force: z.boolean().optional().meta({ description: 'also where DNS does not lead here (a proxy in front)' }),
 })
 
+export const makeBackup = z.strictObject({
+  keys: z.boolean().optional().meta({ description: 'with the secrets of the home' }),
+  slugs: z
+    .boolean()
+    .optional()
+    .meta({ description: 'with whole slugs: larger, and projects start without being built again' }),
+})
+
 /** Either `{envVars:{…}}` or the variables themselves. */
 export const putEnv = z.preprocess(unwrapVars, configVars)
 export const patchEnv = z.preprocess(unwrapVars, configVarChange)
