@@ -108,12 +108,12 @@ async function waitForApproval(cli: Cli, api: Api, asked: Read<typeof device>): 
     const answer = await api
       .ask('POST', '/api/auth/device/token', { body: { deviceCode: asked.deviceCode } })
       .catch((error: unknown) => slowedDown(error))
-    if (expired(asked.expiresAt, cli.clock())) throw tooLate()
-    if (answer === null) intervalMs = Math.min(intervalMs * 2, 30_000)
-    else if (answer.status !== 202) {
+    if (answer !== null && answer.status !== 202) {
       const { token, expiresAt, user } = read(session, answer.body)
       return { token, username: user.username, expiresAt }
     }
+    if (expired(asked.expiresAt, cli.clock())) throw tooLate()
+    if (answer === null) intervalMs = Math.min(intervalMs * 2, 30_000)
   }
 }
 

@@ -10,7 +10,7 @@ import { duration } from '../client/words.ts'
 import type { LogFlags } from '../register/deploys.ts'
 
 /** `nodepilot logs`: the last lines, and with -f all that come. */
-export async function logs(cli: Cli, flags: LogFlags): Promise<void> {
+export async function logs(cli: Cli, flags: LogFlags): Promise<number> {
   if (flags.stream !== undefined && !/^(out|err)$/.test(flags.stream)) {
     throw usage(`--stream ${flags.stream} is neither out nor err`, 'nodepilot logs --stream err')
   }
@@ -25,28 +25,37 @@ export async function logs(cli: Cli, flags: LogFlags): Promise<void> {
   const api = await cli.connect()
   if (flags.follow) return followLogs(cli, api, project, query)
   const body = await api.get(address`/api/project/${project}/logs`, query)
-  if (cli.out.json) return cli.out.document(body)
+  if (cli.out.json) cli.out.document(body)
+  else print(cli, body)
+  return exit.done
+}
+
+function print(cli: Cli, body: unknown): void {
   const { lines } = read(logLines, body)
   if (lines.length === 0) cli.out.note('there are no such lines yet; wait for them: nodepilot logs -f')
   for (const line of lines) cli.out.line(format(cli, line))
 }
 
-/** Never ends by itself. A broken connection is opened again where it broke: no line is lost or comes twice. */
+/** Ends by Ctrl-C, which is no error here. A broken connection is opened again where it broke: no line is lost or comes twice. */
 async function followLogs(
   cli: Cli,
   api: Api,
   project: string,
   query: Readonly<Record<string, string | number | undefined>>,
-): Promise<void> {
+): Promise<number> {
   const events = follow(api, address`/api/project/${project}/logs/stream`, {
     query,
     signal: cli.signal,
     onBroken: (nextMs) => cli.out.note(`the connection broke; again in ${duration(nextMs)} …`),
   })
-  for await (const { name, data } of events) {
-    if (name === 'end') return
-    if (name === 'message' || name === 'line' || name === 'gap') show(cli, parse(data))
+  try {
+    for await (const { name, data } of events) {
+      if (name === 'message' || name === 'gap') show(cli, parse(data))
+    }
+  } catch (error) {
+    if (!cli.signal.aborted) throw error
   }
+  return exit.interrupted
 }
 
 const gap = object({ gap: number })
