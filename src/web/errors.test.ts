@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Hono } from 'hono'
 import { Refusal } from '../engine/domain/refusal.ts'
 import { notFound, problem, problemOf, statusFor } from './errors.ts'
+import type { Env } from './services.ts'
 
 for (const [code, status] of [
   ['malformed', 400],
@@ -43,5 +45,19 @@ test('429 says when to try again, 401 how to sign in, and no problem is ever cac
   assert.equal(slow.headers.get('cache-control'), 'no-store')
   const stranger = problem(new Refusal('unauthorized', 'who?'))
   assert.equal(stranger.headers.get('www-authenticate'), 'Bearer realm="NodePilot"')
-  assert.equal(notFound().status, 404)
+})
+
+test('an address that does not exist is a page for people and a problem for programs', async () => {
+  const web = new Hono<Env>().notFound(notFound)
+  const page = await web.request('/nowhere', { headers: { accept: 'text/html' } })
+  assert.equal(page.status, 404)
+  assert.match(await page.text(), /<h1>Nothing here<\/h1>/)
+  for (const [path, accept] of [
+    ['/nowhere', '*/*'],
+    ['/api/nowhere', 'text/html'],
+  ] as const) {
+    const answer = await web.request(path, { headers: { accept } })
+    assert.equal(answer.status, 404)
+    assert.equal(answer.headers.get('content-type'), 'application/problem+json')
+  }
 })

@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception'
 import { asRefusal, Refusal, type RefusalCode } from '../engine/domain/refusal.ts'
 import { DeploymentFailed } from '../engine/use-cases/attempt.ts'
 import { presentDeployment } from './present.ts'
+import { refusalPage, wantsPage } from './refusal-page.ts'
 import type { Env, Services } from './services.ts'
 
 /** RFC 9457. `type` names the code; `detail` is the sentence for people. */
@@ -67,16 +68,21 @@ export function createErrorHandler(services: Services) {
   return async (error: Error, c: Context<Env>): Promise<Response> => {
     if (error instanceof DeploymentFailed) return deploymentProblem(services, error)
     if (error instanceof HTTPException && error.status < 500) {
-      return problem(new Refusal('malformed', error.message), error.status)
+      return answer(c, new Refusal('malformed', error.message), error.status)
     }
     const known = asRefusal(error)
-    if (known.code !== 'internal') return problem(known)
+    if (known.code !== 'internal') return answer(c, known)
     const id = c.get('requestId') ?? 'unknown'
     services.report.error(`request ${id}: ${c.req.method} ${c.req.path}`, error)
-    return problem(
+    return answer(
+      c,
       new Refusal('internal', 'internal error', { hint: `the server's log knows it as request ${id}` }),
     )
   }
+}
+
+function answer(c: Context<Env>, refusal: Refusal, status = statusFor(refusal)): Response {
+  return wantsPage(c) ? refusalPage(c, refusal, status) : problem(refusal, status)
 }
 
 /** A problem document as a response, with the headers its status asks for. */
@@ -105,10 +111,13 @@ export function methodNotAllowed(allowed: readonly string[]): Response {
 }
 
 /** For addresses that do not exist. */
-export function notFound(): Response {
-  return problem(
+export function notFound(c: Context<Env>): Response {
+  return answer(
+    c,
     new Refusal('not_found', 'there is nothing at this address', {
-      hint: 'see the list of calls in README.md',
+      hint: wantsPage(c)
+        ? 'it may be mistyped, or what it named is gone'
+        : 'see the list of calls in README.md',
     }),
   )
 }

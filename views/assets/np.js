@@ -7,6 +7,10 @@ htmx.registerExtension('nodepilot', {
       return false
     if (elt.matches('[data-progress]')) ctx.fetch = (url, request) => upload(elt, url, request)
   },
+  // what refreshes itself stays as it is while the server cannot answer
+  htmx_before_swap(_elt, { ctx }) {
+    if (ctx.response?.status >= 400 && ctx.sourceElement?.matches('[data-live]')) return false
+  },
 })
 
 function upload(form, url, request) {

@@ -1,11 +1,12 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
+import type { ProjectRow } from '../../engine/store/projects.ts'
 import { readQuery } from '../input.ts'
 import { paths } from '../paths.ts'
 import { page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
-import { deployRow } from './deploy-rows.ts'
+import { deployRow, keptReleases } from './deploy-rows.ts'
 
 const perPage = 40
 
@@ -37,7 +38,12 @@ export function allDeploymentsPages(services: Services): Hono<Env> {
       limit: perPage + 1,
     })
     const shown = found.slice(0, perPage)
-    const none = new Set<number>()
+    const kept = new Map<number, ReadonlySet<number>>()
+    const keptOf = (project: ProjectRow) => {
+      const known = kept.get(project.id) ?? keptReleases(services, project)
+      kept.set(project.id, known)
+      return known
+    }
     const address = (more: string) => `/deploys?status=${status}${more}`
     return page(c, 'deploys/all', {
       title: 'Deploys',
@@ -49,7 +55,7 @@ export function allDeploymentsPages(services: Services): Hono<Env> {
       })),
       rows: shown.flatMap((deployment) => {
         const project = projects.get(deployment.projectId)
-        return project ? [deployRow(project, deployment, none, false)] : []
+        return project ? [deployRow(project, deployment, keptOf(project), false)] : []
       }),
       older: found.length > perPage ? address(`&before=${shown.at(-1)?.id}`) : null,
       newer: before !== undefined,

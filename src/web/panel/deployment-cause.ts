@@ -23,7 +23,7 @@ export function deploymentCause(deployment: Deployment, output: Output | null): 
     code: error.code,
     sentence: error.message,
     hint: error.hint,
-    line,
+    line: line && { ...line, text: line.text.replace(/^\s*\| ?/, '').trim() },
     report: reportOf(deployment, step, output),
   }
 }
@@ -39,7 +39,9 @@ const telling = [
 function tellingLine(lines: readonly OutputLine[]): OutputLine | null {
   const verdict = lines.findLastIndex(({ text }) => /^error: \w+: /.test(text))
   const before = lines.slice(0, verdict === -1 ? lines.length : verdict)
-  const candidates = before.filter(({ text }) => /error|fail|cannot|not found|denied/i.test(text))
+  const candidates = before.filter(
+    ({ text }) => /error|fail|cannot|not found|denied/i.test(text) && !isCommand(text),
+  )
   for (const pattern of telling) {
     const found = candidates.find(
       ({ text }) => pattern.test(text) && !/^\W*(npm )?(ERR!|error) (code|errno|path)\b/i.test(text),
@@ -47,6 +49,11 @@ function tellingLine(lines: readonly OutputLine[]): OutputLine | null {
     if (found) return found
   }
   return null
+}
+
+/** npm repeats the command it runs: `  | > tsc -p .` */
+function isCommand(text: string): boolean {
+  return /^\s*\|?\s*[>$] /.test(text)
 }
 
 function reportOf(deployment: Deployment, step: string | null, output: Output | null): string {

@@ -46,10 +46,11 @@ export function deploymentPages(services: Services): Hono<Env> {
     if (isFragmentRequest(c)) return refreshDeployment(services, c, project, deployment)
     const output = await deploymentOutput(services, project, deployment)
     const data = await deploymentData(services, c, project, deployment, output)
+    const changes = data.row.unfinished ? null : await engine.changes.of(project, deployment)
     return page(c, 'deploys/show', {
       ...data,
       title: `Deploy #${deployment.number} of ${project.displayName}`,
-      live: mark('deploys/live', data).html,
+      live: mark('deploys/live', { ...data, changes }).html,
       output,
       ...(data.row.unfinished ? { reloadWithoutScript: 3 } : {}),
     })
@@ -81,8 +82,9 @@ async function refreshDeployment(
   const ended = !isUnfinished(deployment.status)
   const output = ended ? await deploymentOutput(services, project, deployment) : null
   const data = await deploymentData(services, c, project, deployment, output)
+  const changes = ended ? await services.engine.changes.of(project, deployment) : null
   if (ended) c.header('hx-reswap', 'outerHTML')
-  return refresh(c, mark('deploys/live', { ...data, again: true }))
+  return refresh(c, mark('deploys/live', { ...data, changes, again: true }))
 }
 
 async function deploymentData(

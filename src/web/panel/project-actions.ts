@@ -2,13 +2,15 @@ import { type Context, Hono } from 'hono'
 import type { Action } from '../../engine/domain/access.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
+import { scale } from '../api/schemas.ts'
 import { beginDeployment } from '../begin-deployment.ts'
+import { parse } from '../input.ts'
 import { paths } from '../paths.ts'
 import { fragment, isFragmentRequest, page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
 import { openForm } from '../upload.ts'
-import { submit } from './form.ts'
+import { readForm, submit } from './form.ts'
 import { go } from './go.ts'
 import { showOverview } from './overview.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
@@ -50,6 +52,11 @@ export function projectActionPages(services: Services): Hono<Env> {
   act(paths.panel.stop, 'project.operate', async (c, project) => {
     await engine.processes.stop(project, whoOfPage(c))
     return back(c, project, 'stopped')
+  })
+  act(paths.panel.scale, 'project.operate', async (c, project) => {
+    const counts = Object.entries(await readForm(c)).map(([type, count]) => [type, Number(count || 'none')])
+    await engine.processes.scale(project, parse(scale, Object.fromEntries(counts)), whoOfPage(c))
+    return back(c, project, 'scaled')
   })
   act(paths.panel.upload, 'project.deploy', async (c, project) => {
     const options = { directory: services.uploads, limitBytes: services.limits.uploadBytes }
