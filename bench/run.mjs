@@ -17,7 +17,7 @@ import { Failure, root, runAsScript } from '../scripts/script.mjs'
 import { describeMachine } from './machine.mjs'
 import { table } from './statistics.mjs'
 
-const everything = ['hello', 'express', 'heavier', 'load', 'broken', 'memory']
+const everything = ['hello', 'express', 'heavier', 'load', 'broken', 'memory', 'panel']
 
 async function bench(args) {
   const { names, runs, build: wanted } = readOptions(args)
@@ -80,6 +80,7 @@ async function measure(name, runs) {
 
 /** Loaded late: they build on dist/testing, which may only just have been built. */
 async function measureOn(pilot, name, options) {
+  if (name === 'panel') return { rows: await (await import('./panel.mjs')).measurePanel(pilot, options) }
   if (name === 'memory') return { rows: await (await import('./memory.mjs')).measureMemory(pilot, options) }
   const load = await import('./load.mjs')
   if (name === 'load') return { rows: await load.measureLostRequests(pilot, options) }

@@ -30,10 +30,15 @@ import { panelPages } from './panel/panel.ts'
 import { paths } from './paths.ts'
 import type { Env, Services } from './services.ts'
 import { addressOf } from './session.ts'
+import { createTokenProof } from './verified-tokens.ts'
 
 /** The HTTP door for people and programs: middleware and mounts. */
-export function createWeb(given: Omit<Services, 'kept'>): Hono<Env> {
-  const services: Services = { ...given, kept: keepAnswers(() => given.engine.revision()) }
+export function createWeb(given: Omit<Services, 'kept' | 'proveToken'>): Hono<Env> {
+  const services: Services = {
+    ...given,
+    kept: keepAnswers(() => given.engine.revision()),
+    proveToken: createTokenProof(given.jwtKey, Date.now),
+  }
   const web = new Hono<Env>()
 
   web.use(async (c, next) => {

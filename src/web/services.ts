@@ -8,6 +8,7 @@ import type { AccountCases } from '../engine/use-cases/accounts.ts'
 
 import type { KeptAnswers } from './kept-answer.ts'
 import type { SocketWork } from './live/upgrade.ts'
+import type { TokenProof } from './verified-tokens.ts'
 
 /** What the web's handlers work with. */
 export interface Services {
@@ -19,6 +20,8 @@ export interface Services {
   readonly uploads: string
   /** Signs sessions. */
   readonly jwtKey: string
+  /** What a session's token says, null unless it is ours and lasts. */
+  readonly proveToken: TokenProof
   readonly version: string
   readonly pm2Version: string
   readonly report: Report
