@@ -56,7 +56,7 @@ function answer(c: Context<Env>, found: Kept, type: string): Response {
     'content-type': type,
     'cache-control': 'private, no-cache',
     etag: found.etag,
-    vary: 'Accept-Encoding, Authorization, Cookie',
+    vary: 'Accept-Encoding, Authorization, Cookie, HX-Request',
   }
   if (c.req.header('if-none-match') === found.etag) return c.body(null, 304, headers)
   if (found.bytes.length < leastZipped || !takesGzip(c.req.header('accept-encoding'))) {
