@@ -37,8 +37,8 @@ export function createShelf(directory: string) {
     const ids = names
       .filter((name) => name.endsWith('.tar.gz'))
       .map((name) => name.slice(0, -'.tar.gz'.length))
-    const found = await Promise.all(ids.sort().reverse().map(find))
-    return found.filter((backup) => backup !== null)
+    const found = (await Promise.all(ids.map(find))).filter((backup) => backup !== null)
+    return found.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
   }
   const remove = async (id: string): Promise<void> => {
     if (!idPattern.test(id)) return

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { test } from 'node:test'
+import { createLab, type Lab } from '../../testing/engine-lab.ts'
+import { until } from '../../testing/until.ts'
+import { walk } from '../backup/walk.ts'
+import { theServer as who } from '../domain/audit.ts'
+import { isRefusal } from '../domain/refusal.ts'
+import { createEngine, type Engine, type EngineDeps } from '../engine.ts'
+
+const plain = { keys: false, slugs: false }
+
+async function withEngine(change: Partial<EngineDeps>, work: (lab: Lab, engine: Engine) => Promise<void>) {
+  const lab = await createLab()
+  const engine = createEngine({ ...lab.deps, ...change })
+  try {
+    await work(lab, engine)
+    await engine.close()
+  } finally {
+    await lab.close()
+  }
+}
+
+const onShelf = (lab: Lab) => readdir(lab.paths.backups).then((names) => names.sort())
+
+test('the newest few are kept, and every one that is made is written down', async () => {
+  await withEngine({ backups: { keep: 2, everyMs: 0 } }, async (lab, engine) => {
+    const made = []
+    for (let n = 0; n < 3; n++) made.push(await engine.backups.make(plain, who))
+    const [, second, third] = made
+    assert.deepEqual(await engine.backups.list(), [third, second])
+    assert.equal((await onShelf(lab)).length, 4)
+    const actions = engine.audit.list({ limit: 10 }).map(({ action }) => action)
+    assert.equal(actions.filter((action) => action === 'backup.create').length, made.length)
+  })
+})
+
+test('of two at once the second is refused, and nothing of it stays', async () => {
+  await withEngine({}, async (lab, engine) => {
+    const first = engine.backups.make(plain, who)
+    await assert.rejects(engine.backups.make(plain, who), (error) => isRefusal(error, 'conflict'))
+    const { id } = await first
+    assert.deepEqual(await onShelf(lab), [`${id}.json`, `${id}.tar.gz`])
+  })
+})
+
+test('a backup that cannot be proved is none', async () => {
+  const broken = async () => Promise.reject(new Error('an object is missing'))
+  await withEngine({}, async (lab, engine) => {
+    await engine.projects.create({ name: 'shop' }, who)
+    const bundle = async (_: string, file: string) => writeFile(file, 'no bundle').then(() => true)
+    const repositories = { ...lab.deps.repositories, bundle, unbundle: broken }
+    const other = createEngine({ ...lab.deps, repositories })
+    await assert.rejects(other.backups.make(plain, who), /an object is missing/)
+    assert.deepEqual(await onShelf(lab), [])
+    assert.deepEqual(await other.backups.list(), [])
+    await other.close()
+  })
+})
+
+test('a damaged database is not saved over good backups', async () => {
+  await withEngine({}, async (lab, engine) => {
+    await engine.backups.make(plain, who)
+    lab.db.pragma('foreign_keys = OFF')
+    lab.db.exec(`INSERT INTO domains (domain, project_id, created_at) VALUES ('x.example', 999, 'now')`)
+    await assert.rejects(engine.backups.make(plain, who), /the database is damaged/)
+    assert.equal((await engine.backups.list()).length, 1)
+  })
+})
+
+test('what a killed server left is cleared at the next start, and backups are not', async () => {
+  await withEngine({}, async (lab, engine) => {
+    const { id } = await engine.backups.make(plain, who)
+    await mkdir(path.join(lab.paths.backups, '.making-99999999-20260101-000000-dead'))
+    await mkdir(path.join(lab.paths.backups, '.making-1-20260101-000000-live'))
+    await engine.reconcile()
+    assert.deepEqual(await onShelf(lab), ['.making-1-20260101-000000-live', `${id}.json`, `${id}.tar.gz`])
+  })
+})
+
+test('one is made by itself when the newest is old enough, and not before', async () => {
+  let now = Date.parse('2026-01-01T00:00:00Z')
+  const hour = 3_600_000
+  await withEngine({ clock: () => now, backups: { keep: 7, everyMs: 24 * hour } }, async (_, engine) => {
+    await engine.backups.keepMaking()
+    assert.deepEqual(await engine.backups.list(), [])
+    now += 23 * hour
+    await engine.backups.keepMaking()
+    assert.deepEqual(await engine.backups.list(), [])
+    now += 2 * hour
+    await engine.backups.keepMaking()
+    await until('the regular backup', async () => (await engine.backups.list()).length === 1 || undefined)
+  })
+})
+
+test('a file that an app writes to while it is read is saved as long as it was, and named', async () => {
+  await withEngine({}, async (lab, engine) => {
+    await engine.projects.create({ name: 'shop' }, who)
+    const file = path.join(lab.paths.data('shop'), 'log')
+    await writeFile(file, 'first')
+    for await (const item of walk(lab.paths.data('shop'), 'data')) {
+      if (item.kind !== 'file') continue
+      await appendFile(file, ' and more')
+      const body = item.body()
+      assert.equal(Buffer.from((await body.next()).value as Uint8Array).toString(), 'first')
+      assert.deepEqual(await body.next(), { done: true, value: { steady: false } })
+    }
+    assert.equal(await readFile(file, 'utf8'), 'first and more')
+  })
+})
