@@ -21,8 +21,8 @@ export interface VisitorOptions {
 /** Somebody with a browser window of their own: cookies are not shared with other visitors. */
 export interface Visitor extends WatchedPage {
   readonly context: BrowserContext
-  /** Opens an address of the panel and waits for the page and its files. */
-  open(path: string): Promise<void>
+  /** Opens an address of the panel, waits for the page and its files, and says the status. */
+  open(path: string): Promise<number>
   /** Another tab of the same person. */
   tab(): Promise<WatchedPage>
 }
@@ -57,7 +57,8 @@ async function visit(browser: Browser, pilot: Pilot, options: VisitorOptions): P
   const watched = await watchedPage(context)
   const user = options.as === undefined ? { username: pilot.user, password: pilot.password } : options.as
   const open = async (path: string) => {
-    await watched.page.goto(path, { waitUntil: 'load' })
+    const response = await watched.page.goto(path, { waitUntil: 'load' })
+    return response?.status() ?? 0
   }
   if (user) {
     await signIn(watched.page, user)

@@ -8,6 +8,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 /** WCAG 2.2 A and AA, and axe's best practices. */
 const axeTags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice']
 
+const colourRules = ['color-contrast', 'link-in-text-block']
+
 const looks = [
   { width: 1280, scheme: 'light' },
   { width: 1280, scheme: 'dark' },
@@ -25,9 +27,12 @@ export async function pageFaults({ page, complaints }: WatchedPage, name: string
   for (const { width, scheme } of looks) {
     await page.setViewportSize({ width, height: 800 })
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    await settled(page)
     const look = `${name} at ${width} px, ${scheme}`
     faults.push(...(await overflow(page)).map((fault) => `${look}: ${fault}`))
-    faults.push(...(await axeFaults(page)).map((fault) => `${look}: ${fault}`))
+    faults.push(
+      ...(await axeFaults(page, scheme === 'light' ? 'all' : 'colours')).map((fault) => `${look}: ${fault}`),
+    )
     await screenshot(page, `${name}-${scheme}-${width}`)
   }
   await page.setViewportSize({ width: 1280, height: 800 })
@@ -41,12 +46,18 @@ interface AxeViolation {
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[]
 }
 
-/** One line a violated rule, with the first elements it is violated by. */
-export async function axeFaults(page: Page): Promise<string[]> {
+/** Colours that change gently have changed. */
+async function settled(page: Page): Promise<void> {
+  await page.evaluate(`new Promise((done) => requestAnimationFrame(() => setTimeout(done))).then(() => Promise.all(
+    document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => {}))))`)
+}
+
+/** One line a violated rule, with the first elements it is violated by. Another scheme changes `colours` alone. */
+export async function axeFaults(page: Page, rules: 'all' | 'colours' = 'all'): Promise<string[]> {
   // the debugger's own way in: the page's policy, which would refuse the script, stays as it is
   await page.evaluate(`if (!window.axe) { ${axeSource} }`)
   const violations = await page.evaluate<readonly AxeViolation[]>(
-    `axe.run({ runOnly: ${JSON.stringify(axeTags)}, resultTypes: ['violations'] }).then(({ violations }) => violations)`,
+    `axe.run({ runOnly: ${JSON.stringify(rules === 'all' ? axeTags : { type: 'rule', values: colourRules })}, resultTypes: ['violations'] }).then(({ violations }) => violations)`,
   )
   return violations.map(({ id, help, nodes }) => {
     const where = nodes.slice(0, 3).map(({ html, failureSummary }) => {

@@ -32,7 +32,7 @@ export function serverPages(services: Services): Hono<Env> {
       nav: 'server',
       scripts: ['uplot.js', 'metrics.js'],
       styles: ['uplot.css'],
-      source: '/api/system/metrics',
+      source: paths.api.systemMetrics,
       info,
       well: Object.values(health).every(Boolean),
       checks: checksOf(health),

@@ -1,0 +1,4 @@
+import { lookAtPages } from './every-page.ts'
+import { serverPages } from './page-table.ts'
+
+lookAtPages(serverPages)

@@ -1,0 +1,150 @@
+import type { Context } from 'hono'
+import { Hono } from 'hono'
+import type { Action } from '../../engine/domain/access.ts'
+import type { ProjectRow } from '../../engine/store/projects.ts'
+import * as schemas from '../api/schemas.ts'
+import { parse } from '../input.ts'
+import { paths } from '../paths.ts'
+import { page } from '../render.ts'
+import type { Env, Services } from '../services.ts'
+import { requireSession } from '../session.ts'
+import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
+import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
+import { requireTyped } from './settings-users.ts'
+
+interface Said {
+  readonly problem?: FormProblem
+  readonly input?: FormFields
+}
+
+const doneWords: Readonly<Record<string, string>> = {
+  saved: 'Saved. Settings take effect with the next deploy or restart.',
+  member: 'The members are changed.',
+  token: 'The token is revoked.',
+}
+
+const roles = [
+  ['viewer', 'viewer: look'],
+  ['deployer', 'deployer: deploy, restart, config vars'],
+  ['owner', 'owner: everything'],
+] as const
+
+/** How a project is built, started and run, who may what, and its end. */
+export function projectSettingsPages(services: Services): Hono<Env> {
+  const { engine, accounts } = services
+  const pages = new Hono<Env>()
+  const signedIn = requireSession(services)
+  const addressOfPage = (project: ProjectRow) => paths.panel.projectSettings.replace(':id', project.name)
+
+  const show = async (c: Context<Env>, project: ProjectRow, { problem, input }: Said = {}) => {
+    const actor = c.get('actor')
+    const tokens = actor.role === 'admin' ? accounts.allTokens() : accounts.tokens(actor)
+    return page(
+      c,
+      'project-settings/show',
+      {
+        ...(await projectFrame(services, c, project, 'settings')),
+        title: `Settings of ${project.displayName}`,
+        action: addressOfPage(project),
+        input: { ...formOf(project), ...input },
+        problem,
+        done: doneWords[c.req.query('done') ?? ''],
+        processes: await processesOf(services, project),
+        members: engine.members.list(project),
+        roles,
+        users: actor.role === 'admin' ? accounts.users.list().map(({ username }) => username) : null,
+        tokens: tokens
+          .filter(({ projectId }) => projectId === project.id)
+          .map((token) => ({ ...token, project: project.name })),
+      },
+      problem?.status ?? 200,
+    )
+  }
+
+  /** A form of this page: what it does, and what is said once it is done. */
+  const form = (
+    path: string,
+    action: Action,
+    done: string,
+    work: (c: Context<Env>, project: ProjectRow, input: FormFields) => unknown,
+  ) =>
+    pages.post(path, signedIn, async (c) => {
+      const project = projectOfPage(services, c, action)
+      const input = await readForm(c)
+      return submit(
+        async () => {
+          await work(c, project, input)
+          return c.redirect(done.startsWith('/') ? done : `${addressOfPage(project)}?done=${done}`, 303)
+        },
+        (problem) => show(c, project, { problem: withFormNames(problem), input }),
+      )
+    })
+
+  pages.get(paths.panel.projectSettings, signedIn, (c) => show(c, projectOfPage(services, c, 'project.read')))
+
+  form(paths.panel.projectSettings, 'project.manage', 'saved', (c, project, input) =>
+    engine.projects.change(project, parse(schemas.changeProject, changeOf(input)), whoOfPage(c)),
+  )
+  form(paths.panel.members, 'project.manage', 'member', (c, project, { username = '', role }) =>
+    engine.members.put(project, username.trim(), parse(schemas.putMember, { role }).role, whoOfPage(c)),
+  )
+  form(paths.panel.removeMember, 'project.manage', 'member', (c, project) =>
+    engine.members.remove(project, c.req.param('username') ?? '', whoOfPage(c)),
+  )
+  form(paths.panel.deleteProject, 'project.manage', paths.home, (c, project, input) => {
+    requireTyped(input.confirm, project.name)
+    return engine.projects.remove(project, whoOfPage(c))
+  })
+
+  return pages
+}
+
+/** A row's settings as the fields of the form. */
+export function formOf(project: ProjectRow): FormFields {
+  const text = (value: number | null) => (value === null ? '' : String(value))
+  return {
+    displayName: project.displayName,
+    startCommand: project.startCommand,
+    deployBranch: project.deployBranch ?? '',
+    healthPath: project.healthPath ?? '',
+    bootTimeoutSeconds: String(project.bootTimeoutMs / 1000),
+    keepReleases: text(project.keepReleases),
+    memoryLimitMb: text(project.memoryLimitMb),
+    privateModules: project.privateModules ? 'yes' : '',
+  }
+}
+
+/** The fields of the form as the API would be sent them: empty means none, seconds are milliseconds. */
+export function changeOf(input: FormFields): object {
+  const number = (text: string | undefined) => (text?.trim() ? Number(text) : null)
+  return {
+    displayName: input.displayName ?? '',
+    startCommand: input.startCommand?.trim() ?? '',
+    ...(input.deployBranch?.trim() ? { deployBranch: input.deployBranch.trim() } : {}),
+    healthPath: input.healthPath?.trim() || null,
+    bootTimeoutMs: Math.round((number(input.bootTimeoutSeconds) ?? 0) * 1000),
+    keepReleases: number(input.keepReleases),
+    memoryLimitMb: number(input.memoryLimitMb),
+    privateModules: input.privateModules === 'yes',
+  }
+}
+
+function withFormNames(problem: FormProblem): FormProblem {
+  const { bootTimeoutMs, ...fields } = problem.fields
+  if (bootTimeoutMs === undefined) return problem
+  const message = 'it is 1 to 600 seconds'
+  return {
+    ...problem,
+    sentence: `boot timeout: ${message}`,
+    fields: { ...fields, bootTimeoutSeconds: message },
+  }
+}
+
+async function processesOf({ engine }: Services, project: ProjectRow) {
+  const { instances } = await engine.projects.show(project)
+  return Object.entries(project.processes).map(([type, count]) => ({
+    type,
+    count,
+    running: instances.filter((instance) => instance.type === type && instance.status === 'online').length,
+  }))
+}
