@@ -23,8 +23,8 @@ export function refuseForeign(services: Services): MiddlewareHandler<Env> {
   }
 }
 
-/** Does a page of ours ask? For WebSockets too, which browsers send cookies with from anywhere. */
-export function isOwn(services: Services, header: HeaderOf): boolean {
+/** Does a page of ours ask? */
+function isOwn(services: Services, header: HeaderOf): boolean {
   const site = header('sec-fetch-site')
   if (site !== undefined) return site === 'same-origin'
   const origin = header('origin')
