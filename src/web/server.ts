@@ -26,7 +26,6 @@ import { refuseForeign } from './csrf.ts'
 import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
 import { keepAnswers } from './kept-answer.ts'
-import { asPage } from './panel/error-page.ts'
 import { panelPages } from './panel/panel.ts'
 import { paths } from './paths.ts'
 import type { Env, Services } from './services.ts'
@@ -60,9 +59,8 @@ export function createWeb(given: Omit<Services, 'kept' | 'proveToken'>): Hono<En
   web.route('/', assetRoutes())
   web.route('/', panelPages(services, endpoints))
 
-  const answerError = createErrorHandler(services)
-  web.notFound((c) => asPage(c, notFound()))
-  web.onError(async (error, c) => asPage(c, await answerError(error, c)))
+  web.notFound(notFound)
+  web.onError(createErrorHandler(services))
   return web
 }
 
