@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /**
  * The output of one deployment: a plain text file that everybody follows alike (git client, API, panel).
@@ -47,27 +48,39 @@ export function createDeploymentLogs() {
     },
     /** Every line from the beginning, then new ones as they come, until the deployment ends. */
     async *follow(file: string, signal: AbortSignal): AsyncGenerator<string> {
-      const handle = await open(file, 'r')
-      try {
-        let rest = ''
-        for (;;) {
-          const state = writing.get(file)
-          const changed = state ? nextChange(state, signal) : null
-          for await (const text of readToEnd(handle)) {
-            const lines = (rest + text).split('\n')
-            rest = lines.pop() ?? ''
-            yield* lines
-          }
-          if (!changed || signal.aborted) break
-          await changed
-        }
-        if (rest) yield rest
-      } finally {
-        await handle.close()
-      }
+      for await (const lines of followPieces(file, signal)) yield* lines
     },
+    /** The same, as many together as there are. */
+    pieces: (file: string, signal: AbortSignal): AsyncGenerator<readonly string[]> =>
+      followPieces(file, signal),
+  }
+
+  async function* followPieces(file: string, signal: AbortSignal): AsyncGenerator<readonly string[]> {
+    const handle = await open(file, 'r')
+    try {
+      let rest = ''
+      for (;;) {
+        const state = writing.get(file)
+        const changed = state ? nextChange(state, signal) : null
+        for await (const text of readToEnd(handle)) {
+          const lines = (rest + text).split('\n')
+          rest = lines.pop() ?? ''
+          if (lines.length > 0) yield lines
+        }
+        if (!changed || signal.aborted) break
+        await changed
+        // what is written meanwhile comes together: a look a line would cost twenty viewers dearly
+        if (writing.has(file)) await pause(restMs, undefined, { signal }).catch(() => {})
+      }
+      if (rest) yield [rest]
+    } finally {
+      await handle.close()
+    }
   }
 }
+
+/** Between two looks of one reader at least, ms. */
+const restMs = 30
 
 /** A log that cannot be written (disk full) must not hide why the deployment itself fails. */
 function writeLine(fd: number, line: string) {

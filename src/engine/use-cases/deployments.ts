@@ -134,8 +134,17 @@ export function createDeploymentCases(ctx: Context) {
 
     /** The whole log, and what is still to come. */
     async *log(project: ProjectRow, number: number, signal: AbortSignal): AsyncGenerator<string> {
+      for await (const lines of this.logPieces(project, number, signal)) yield* lines
+    },
+
+    /** The same, as many lines together as there are. */
+    async *logPieces(
+      project: ProjectRow,
+      number: number,
+      signal: AbortSignal,
+    ): AsyncGenerator<readonly string[]> {
       try {
-        yield* ctx.logs.follow(ctx.paths.deploymentLog(project.name, number), signal)
+        yield* ctx.logs.pieces(ctx.paths.deploymentLog(project.name, number), signal)
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
       }

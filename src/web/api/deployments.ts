@@ -1,17 +1,19 @@
 import type { Context } from 'hono'
-import { stream, streamSSE } from 'hono/streaming'
+import { stream } from 'hono/streaming'
 import { z } from 'zod'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import type { Deploy } from '../begin-deployment.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { readJson } from '../input.ts'
+import { eventStream, eventText } from '../live/event-stream.ts'
 import { paths } from '../paths.ts'
 import { presentDeployment } from '../present.ts'
 import type { Env, Services } from '../services.ts'
 import { openForm } from '../upload.ts'
 import { deployAndAnswer } from './deploy-answer.ts'
 import { deploymentOf } from './deployment-of.ts'
+import { stillAllowed } from './logs.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 
@@ -86,7 +88,7 @@ export function deploymentsApi(services: Services): readonly Endpoint[] {
       handler({ c, project, query }) {
         const { number } = deploymentOf(services, c, project)
         return query.follow === '1'
-          ? followLog(services, c, project, number)
+          ? followLog(services, c, project, number, query)
           : plainLog(services, c, project, number)
       },
     }),
@@ -147,18 +149,35 @@ function plainLog(services: Services, c: Context<Env>, project: ProjectRow, numb
   })
 }
 
-/** Every line as an event, until the deployment ends; `Last-Event-ID` goes on where a client left off. */
-function followLog(services: Services, c: Context<Env>, project: ProjectRow, number: number): Response {
-  const seen = Number(c.req.header('last-event-id') ?? 0)
-  return streamSSE(c, async (out) => {
-    const left = new AbortController()
-    out.onAbort(() => left.abort())
-    let id = 0
-    for await (const line of services.engine.deployments.log(project, number, left.signal)) {
-      id++
-      if (id > seen) await out.writeSSE({ id: String(id), data: line })
+/**
+ * Every line as an event, or what came together as an array with `batch=1`, until the deployment ends. The id is the
+ * number of the (last) line; `Last-Event-ID` or `after` goes on behind it. The file is the buffer: nobody misses
+ * a line however slowly they read.
+ */
+function followLog(
+  services: Services,
+  c: Context<Env>,
+  project: ProjectRow,
+  number: number,
+  query: z.infer<typeof schemas.followQuery>,
+): Response {
+  const { deployments } = services.engine
+  const named = Number(c.req.header('last-event-id') || query.after || 0)
+  const left = new AbortController()
+  const events = async function* () {
+    let seen = 0
+    for await (const lines of deployments.logPieces(project, number, left.signal)) {
+      const fresh = lines.slice(Math.max(named - seen, 0))
+      seen += lines.length
+      if (fresh.length === 0) continue
+      const first = seen - fresh.length + 1
+      yield query.batch === '1'
+        ? eventText({ id: String(seen), data: JSON.stringify(fresh) })
+        : fresh.map((data, index) => eventText({ id: String(first + index), data })).join('')
     }
-    const { status } = services.engine.deployments.find(project, number)
-    if (!left.signal.aborted) await out.writeSSE({ event: 'end', data: status })
-  })
+    const { status } = deployments.find(project, number)
+    if (!left.signal.aborted) yield eventText({ event: 'end', data: status })
+  }
+  const mayStay = stillAllowed(services, c, project)
+  return eventStream(events(), { mayStay, leave: () => left.abort() })
 }

@@ -85,7 +85,8 @@ function streamLog(
   project: ProjectRow,
   query: z.infer<typeof schemas.logStreamQuery>,
 ): Response {
-  const after = query.after ?? c.req.header('last-event-id')
+  // a browser that comes back on its own repeats the address it began with
+  const after = c.req.header('last-event-id') || query.after
   const wanted: FollowQuery = { ...filterOf(query), lines: query.lines, after: after || undefined }
   const mayStay = stillAllowed(services, c, project)
   if (c.env.upgrade) {

@@ -6,6 +6,7 @@ import { deploymentPages } from './deployments.ts'
 import { devicePages } from './device.ts'
 import { docsPage } from './docs.ts'
 import { envPages } from './env.ts'
+import { logPages } from './logs.ts'
 import { newProjectPages } from './new.ts'
 import { outputPages } from './output.ts'
 import { overviewPages } from './overview.ts'
@@ -31,6 +32,7 @@ export function panelPages(services: Services, endpoints: readonly Endpoint[]): 
     outputPages,
     allDeploymentsPages,
     envPages,
+    logPages,
     plainPages,
     themePages,
   ].map((pages) => pages(services))
