@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { hello } from '../testing/apps.ts'
 import { startBrowser, type TestBrowser, type Visitor } from '../testing/browser.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
+import { until } from '../testing/until.ts'
 import { type WorkTree, workTree } from '../testing/work-tree.ts'
 
 const talker = hello(
@@ -25,16 +26,21 @@ describe('logs in a browser', { timeout: 240_000 }, () => {
       `[...document.querySelectorAll('[data-log-rows] > div:not([hidden])')].map((row) => row.textContent)
         .filter((text) => text.includes(${JSON.stringify(word)})).map((text) => text.replace(/^[\\d:]+ \\S+ /, ''))`,
     )
-  const untilRows = async (who: Visitor, word: string, count: number) => {
-    const expression = `[...document.querySelectorAll('[data-log-rows] > div:not([hidden])')]
-      .filter((row) => row.textContent.includes(${JSON.stringify(word)})).length >= ${count}`
-    await who.page.waitForFunction(expression, undefined, { timeout: 20_000 })
-  }
+  // asked again and again: the policy of the page lets no text become a function to wait with
+  const untilRows = (who: Visitor, word: string, count: number) =>
+    until(
+      `${count} rows with ${word}`,
+      async () => (await rows(who, word)).length >= count || undefined,
+      30_000,
+    )
   const status = (who: Visitor, words: string) =>
-    who.page.waitForFunction(
-      `document.querySelector('[data-log-status]').textContent.startsWith(${JSON.stringify(words)})`,
-      undefined,
-      { timeout: 30_000 },
+    until(
+      `the status ${words}`,
+      async () => {
+        const text = await who.page.locator('[data-log-status]').textContent()
+        return text?.startsWith(words) || undefined
+      },
+      30_000,
     )
 
   before(async () => {
