@@ -55,7 +55,8 @@ _nodepilot; printf '%s\\n' "\${COMPREPLY[@]}"`
   })
 
   test('commands and their verbs are completed', async () => {
-    assert.deepEqual(await tab('re'), ['releases', 'restart'])
+    assert.deepEqual(await tab('rel'), ['releases'])
+    assert.deepEqual(await tab('ro'), ['rollback'])
     assert.ok((await tab('')).length > 30)
     assert.deepEqual(await tab('config', 'un'), ['unset'])
     assert.deepEqual(await tab('-p', 'shop', 'roll'), ['rollback'])

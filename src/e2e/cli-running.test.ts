@@ -102,6 +102,8 @@ require('node:http').createServer((q, s) => { console.log('asked ' + q.url); s.e
     assert.match(domain.out, /^shop answers at shop\.example\.com/, domain.all)
     assert.match((await run('domains')).out, /^shop\.example\.com /m)
     assert.equal((await run('domains', 'rm', 'shop.example.com', '-y')).code, 0)
+    assert.match((await run('metrics')).out, /^LAST 1h .*\nCPU .*\nMemory /)
+    assert.equal((await run('metrics', '--range', '2y')).code, 2)
     assert.match((await user.run(['audit'])).out, /^\d{4}-\S+ +admin +\S+ +(shop)?/m)
   })
 
