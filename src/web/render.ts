@@ -48,7 +48,7 @@ export function page(
 export function pageText(c: Context<Env>, view: string, data: PageData): string {
   const actor = c.get('actor') ?? null
   const url = new URL(c.req.url)
-  const common = { nav: null, ...data, actor, theme: themeOf(c), here: url.pathname + url.search }
+  const common = { nav: null, ...data, actor, theme: themeOf(c), address: url.pathname + url.search }
   const body = views.render(view, common)
   return views.render('layout', { ...common, body })
 }
