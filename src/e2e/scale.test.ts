@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import { app } from '../testing/apps.ts'
+import type { Load, LoadReport } from '../testing/load.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { appProcesses, isAlive } from '../testing/processes.ts'
 import { until } from '../testing/until.ts'
@@ -18,9 +19,11 @@ interface Seen {
   }[]
 }
 
-/** Says which instance answers; takes its time before it listens, so that a scale can be met in the middle. */
-const server = `setTimeout(() => require('node:http').createServer((q, s) =>
-  s.end(process.env.NODEPILOT_INSTANCE)).listen(process.env.PORT), process.env.NODEPILOT_INSTANCE === 'web.1' ? 0 : 400)
+/** Says which instance answers. While there is a file `hold` in its data folder, only the first one starts. */
+const server = `const { existsSync } = require('node:fs')
+const { NODEPILOT_INSTANCE: name, NODEPILOT_DATA_DIR: data, PORT } = process.env
+const listen = () => require('node:http').createServer((q, s) => s.end(name)).listen(PORT)
+;(function begin() { name !== 'web.1' && existsSync(data + '/hold') ? setTimeout(begin, 50) : listen() })()
 `
 const files = {
   ...app(server),
@@ -48,17 +51,29 @@ describe('instances and process types', { timeout: 240_000 }, () => {
   const names = async () => (await show()).instances.map(({ name }) => name).sort()
   const all = ['web.1', 'web.2', 'web.3', 'worker.1']
 
+  /** Load while something is done; what was lost is told at the end. A stall of the machine is no loss. */
+  const under = async (rate: number, work: (load: Load) => Promise<void>): Promise<LoadReport> => {
+    const load = pilot.load('shop', { rate, timeoutMs: 30_000 })
+    try {
+      await load.answered(20)
+      await work(load)
+    } catch (error) {
+      await load.stop()
+      throw error
+    }
+    return load.stop()
+  }
+
   test('under 200 requests a second scaling up and down loses none, and every instance takes its part', async () => {
-    const load = pilot.load('shop', { rate: 200 })
-    await load.answered(50)
-    const up = await scale({ web: 3 })
-    assert.equal(up.status, 200, up.text)
-    assert.deepEqual(up.json<{ project: Seen }>().project.processes, { web: 3, worker: 1 })
-    await load.answered(300)
-    assert.deepEqual(await names(), all)
-    assert.equal((await scale({ web: 1 })).status, 200)
-    await load.answered(100)
-    const report = await load.stop()
+    const report = await under(200, async (load) => {
+      const up = await scale({ web: 3 })
+      assert.equal(up.status, 200, up.text)
+      assert.deepEqual(up.json<{ project: Seen }>().project.processes, { web: 3, worker: 1 })
+      await load.answered(300)
+      assert.deepEqual(await names(), all)
+      assert.equal((await scale({ web: 1 })).status, 200)
+      await load.answered(100)
+    })
     assert.deepEqual(report.lost, {})
     for (const name of ['web.1', 'web.2', 'web.3']) {
       assert.ok((report.bodies.get(name) ?? 0) > 50, `${name}: ${report.bodies.get(name)}`)
@@ -68,17 +83,17 @@ describe('instances and process types', { timeout: 240_000 }, () => {
 
   test('a deployment, a restart and a rollback start all of each type, and lose nothing', async () => {
     assert.equal((await scale({ web: 3, worker: 2 })).status, 200)
-    const load = pilot.load('shop', { rate: 100 })
-    await load.answered(20)
-    await tree.commit({ 'note.txt': 'two' })
-    const pushed = await tree.push(pilot.remote('shop'))
-    assert.equal(pushed.code, 0, pushed.all)
-    assert.match(pushed.all, /3 x Procfile: node server\.js/)
-    assert.equal((await pilot.api('/api/project/shop/restart', { method: 'POST' })).status, 200)
-    const back = await pilot.api('/api/project/shop/rollback', { method: 'POST', body: {} })
-    assert.equal(back.status, 200, back.text)
-    await load.answered(50)
-    assert.deepEqual((await load.stop()).lost, {})
+    const report = await under(100, async (load) => {
+      await tree.commit({ 'note.txt': 'two' })
+      const pushed = await tree.push(pilot.remote('shop'))
+      assert.equal(pushed.code, 0, pushed.all)
+      assert.match(pushed.all, /3 x Procfile: node server\.js/)
+      assert.equal((await pilot.api('/api/project/shop/restart', { method: 'POST' })).status, 200)
+      const back = await pilot.api('/api/project/shop/rollback', { method: 'POST', body: {} })
+      assert.equal(back.status, 200, back.text)
+      await load.answered(50)
+    })
+    assert.deepEqual(report.lost, {})
     assert.deepEqual(await names(), [...all, 'worker.2'])
     await until(
       'only the newest generation runs',
@@ -100,24 +115,25 @@ describe('instances and process types', { timeout: 240_000 }, () => {
   })
 
   test('SIGKILL of the server in the middle of a scale: nothing is lost, and the next start mends it', async () => {
-    const load = pilot.load('shop', { rate: 100 })
-    await load.answered(20)
-    const asked = scale({ web: 4 }).catch(() => null)
-    await until(
-      'the first new one is on its way',
-      async () => (await appProcesses(pilot.home, 'shop')).length > 2,
-    )
-    pilot.signal('SIGKILL')
-    await pilot.exited()
-    await asked
-    await load.answered(50)
-    await pilot.start()
-    const { processes, instances } = await show()
-    assert.deepEqual(processes, { web: 1, worker: 1 })
-    assert.deepEqual(instances.map(({ name }) => name).sort(), ['web.1', 'worker.1'])
-    await until('no stray is left', async () => (await appProcesses(pilot.home, 'shop')).length === 2)
-    await load.answered(50)
-    assert.deepEqual((await load.stop()).lost, {})
+    const hold = `${pilot.home}/projects/shop/data/hold`
+    await writeFile(hold, '')
+    const report = await under(100, async (load) => {
+      const asked = scale({ web: 4 }).catch(() => null)
+      const onItsWay = async () => (await appProcesses(pilot.home, 'shop')).length > 2
+      await until('the first new one is on its way', onItsWay)
+      pilot.signal('SIGKILL')
+      await pilot.exited()
+      await asked
+      await load.answered(50)
+      await pilot.start()
+      const { processes, instances } = await show()
+      assert.deepEqual(processes, { web: 1, worker: 1 })
+      assert.deepEqual(instances.map(({ name }) => name).sort(), ['web.1', 'worker.1'])
+      await until('no stray is left', async () => (await appProcesses(pilot.home, 'shop')).length === 2)
+      await load.answered(50)
+    })
+    assert.deepEqual(report.lost, {})
+    await rm(hold)
     assert.equal((await scale({ web: 2 })).status, 200)
   })
 
