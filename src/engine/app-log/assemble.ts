@@ -19,9 +19,9 @@ export interface FoundLine {
 }
 
 /** What was written and neither ended nor gone on with in this time is a line of its own, ms. */
-export const longestPauseMs = 1_000
+export const longestPauseMs = 3_000
 /** The clock says the same, but waits for records that are still on their way, ms. */
-export const closingMs = 2 * longestPauseMs
+export const closingMs = longestPauseMs + 2_000
 /** A longer line comes in pieces, characters. */
 export const longestLine = 65_536
 
