@@ -46,6 +46,7 @@ export async function measurePanel(pilot, { say }) {
     for (const [door, where] of doors) {
       say(`panel: ${what}, ${door}`)
       await quiet()
+      await load({ ...where, head, seconds: 1 })
       const before = cpuMs(pids)
       const found = await load({ ...where, head })
       found.cpuUs = ((cpuMs(pids) - before) * 1000) / (found.perSecond * seconds)

@@ -43,6 +43,7 @@ export function createMetrics(ctx: Deps) {
   let machine: History<keyof MachinePoint['sums']> | null = null
   let look: MachineLook | null = null
   let own: readonly OwnProcess[] = []
+  let ownAt = 0
   let savedAt = clock()
   let timer: NodeJS.Timeout | undefined
   let running = false
@@ -57,8 +58,11 @@ export function createMetrics(ctx: Deps) {
     machine ??= new History(store, machineSubject, emptyMachinePoint, clock())
     return machine
   }
+  /** Asked of the process manager, so not by every reader. */
   const ownProcesses = async (): Promise<readonly OwnProcess[]> => {
+    if (own.length > 0 && clock() - ownAt < everyMs) return own
     own = await ctx.ownProcesses().catch(() => [])
+    ownAt = clock()
     return own
   }
 

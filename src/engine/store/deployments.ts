@@ -77,10 +77,9 @@ export function createDeployments(db: Db, now: () => string) {
       AND (@projects IS NULL OR project_id IN (SELECT value FROM json_each(@projects)))
     ORDER BY id DESC LIMIT @limit`)
   const counts = db.prepare(`
-    SELECT projects.name AS project, count(*) AS count,
-      CASE deployments.status WHEN 'retired' THEN 'live' ELSE deployments.status END AS result
-    FROM deployments JOIN projects ON projects.id = deployments.project_id
-    WHERE deployments.status NOT IN ('queued', 'running') GROUP BY 1, 3 ORDER BY 1, 3`)
+    SELECT projects.name AS project, found.status, found.count
+    FROM (SELECT project_id, status, count(*) AS count FROM deployments GROUP BY project_id, status) found
+    JOIN projects ON projects.id = found.project_id ORDER BY projects.name, found.status`)
   const failSteps = db.prepare(
     `UPDATE deployment_steps SET status = 'failed' WHERE deployment_id = ? AND status = 'running'`,
   )
@@ -158,9 +157,9 @@ export function createDeployments(db: Db, now: () => string) {
       const rows = status === undefined ? pageOfAll.all(values) : pageOfStatus.all(values)
       return toDeployments(rows as RawDeployment[])
     },
-    /** Those that have ended; `live` are all that ever went live. */
-    counts(): { project: string; result: string; count: number }[] {
-      return counts.all() as { project: string; result: string; count: number }[]
+    /** How many by project and status. */
+    counts(): { project: string; status: DeploymentStatus; count: number }[] {
+      return counts.all() as { project: string; status: DeploymentStatus; count: number }[]
     },
     /** The last one of every project, without its steps, in one query. */
     newestOfEach(): NewestDeployment[] {

@@ -265,3 +265,44 @@ test('small facts are kept by key, and found by the beginning of it', () => {
   store.settings.remove('port')
   assert.equal(store.settings.get('port'), null)
 })
+
+test('a page of the deployments of all projects comes from an index, with its steps, and goes on at a cursor', async () => {
+  const home = await temporaryDirectory('pages')
+  const db = openDatabase(`${home}/db`)
+  const store = createStore(db, Date.now)
+  const source = { kind: 'git', revision: 'a'.repeat(40), message: null } as const
+  const ids = ['one', 'two', 'three'].map((name) => {
+    const row = { displayName: name, path: '/', startCommand: '', port: null, envVars: {} }
+    return store.projects.create({ name, ...row }).id
+  })
+  for (let number = 1; number <= 4; number++) {
+    for (const projectId of ids) {
+      const id = store.deployments.create({ projectId, number, source, by: 'ada' })
+      store.deployments.putStep(id, 0, { name: 'Build', status: 'done', ms: number, note: '' })
+      store.deployments.finish(id, { status: number === 2 ? 'failed' : 'retired' })
+    }
+  }
+  const first = store.deployments.listAll({ projects: null, limit: 5 })
+  const rest = store.deployments.listAll({ projects: null, limit: 50, before: first.at(-1)?.id })
+  assert.deepEqual([first.length, rest.length], [5, 7])
+  assert.ok(first.every(({ steps, number }) => steps.length === 1 && steps[0]?.ms === number))
+  assert.equal(new Set([...first, ...rest].map(({ id }) => id)).size, 12)
+  const failed = store.deployments.listAll({ projects: ids.slice(1), status: 'failed', limit: 50 })
+  assert.deepEqual(
+    failed.map(({ projectId, number }) => [projectId, number]),
+    [
+      [ids[2], 2],
+      [ids[1], 2],
+    ],
+  )
+  assert.deepEqual(store.deployments.listAll({ projects: [], limit: 50 }), [])
+  assert.deepEqual(store.deployments.counts()[0], { project: 'one', status: 'failed', count: 1 })
+  for (const where of ['id < 9', "status = 'failed' AND id < 9", "status IN ('queued', 'running')"]) {
+    const plan = db
+      .prepare(`EXPLAIN QUERY PLAN SELECT * FROM deployments WHERE ${where} ORDER BY id DESC`)
+      .all()
+    assert.doesNotMatch(JSON.stringify(plan), /SCAN deployments/, where)
+  }
+  db.close()
+  await removeDirectory(home)
+})

@@ -119,7 +119,7 @@ export function createDeploymentCases(ctx: Context) {
     /** Of many projects, newest first; `before` is the id of the last one of the page before. */
     listAll: (page: DeploymentsPage): Deployment[] => ctx.store.deployments.listAll(page),
 
-    /** How many have ended, by project and result. */
+    /** How many, by project and status. */
     counts: () => ctx.store.deployments.counts(),
 
     /** The last deployment of every project that had one, by the project's id. */

@@ -38,9 +38,7 @@ export function prometheusApi({ engine, version }: Services): readonly Endpoint[
           counter(
             'nodepilot_deployments_total',
             'Deployments that have ended.',
-            engine.deployments
-              .counts()
-              .map(({ project, result, count }) => ({ labels: { project, result }, value: count })),
+            endedSamples(engine.deployments.counts()),
           ),
           ...machineFamilies(machine),
         ]
@@ -51,6 +49,20 @@ export function prometheusApi({ engine, version }: Services): readonly Endpoint[
       },
     }),
   ]
+}
+
+/** One that is live now or was is the same to a counter: it must not fall when the next one retires it. */
+function endedSamples(counts: ReturnType<Services['engine']['deployments']['counts']>): Sample[] {
+  const projects = [...new Set(counts.map(({ project }) => project))]
+  const sum = (of: string, statuses: readonly string[]) =>
+    counts
+      .filter(({ project, status }) => project === of && statuses.includes(status))
+      .reduce((total, { count }) => total + count, 0)
+  return projects.flatMap((project) => [
+    { labels: { project, result: 'live' }, value: sum(project, ['live', 'retired']) },
+    { labels: { project, result: 'failed' }, value: sum(project, ['failed']) },
+    { labels: { project, result: 'cancelled' }, value: sum(project, ['cancelled', 'superseded']) },
+  ])
 }
 
 function trafficFamilies(report: TrafficReport | null): Family[] {

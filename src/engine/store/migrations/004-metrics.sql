@@ -15,3 +15,6 @@ END;
 
 -- The page of all deployments can be narrowed to one result; the rare ones lie far apart.
 CREATE INDEX deployments_by_status ON deployments (status, id);
+
+-- Counting them all by project and result must not read them all.
+CREATE INDEX deployments_by_project ON deployments (project_id, status);
