@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isRefusal } from '../../engine/domain/refusal.ts'
+import { formatDotEnv, parseDotEnv } from './dot-env.ts'
+
+test('names, comments, export and both kinds of quotes are read as people write them', () => {
+  const text = `\uFEFF# a comment
+A=1
+export B = two words # and a comment
+C='single $HOME \\n'
+D="a\\tb \\"c\\" \\$x"
+E=with#hash
+
+F=
+`
+  assert.deepEqual(parseDotEnv(text.replaceAll('\n', '\r\n')), {
+    ...{ A: '1', B: 'two words', C: 'single $HOME \\n', D: 'a\tb "c" $x' },
+    ...{ E: 'with#hash', F: '' },
+  })
+})
+
+test('a value in quotes may go over several lines', () => {
+  assert.deepEqual(parseDotEnv('KEY="-----BEGIN\nabc\n-----END" # key\nB=2'), {
+    KEY: '-----BEGIN\nabc\n-----END',
+    B: '2',
+  })
+})
+
+test('what cannot be read is refused with the number of its line', () => {
+  const cases = { 'A=1\nnonsense': 2, 'A="never\nclosed': 1, 'A="x" y': 1, '=1': 1 }
+  for (const [text, line] of Object.entries(cases)) {
+    assert.throws(
+      () => parseDotEnv(text),
+      (error) => isRefusal(error, 'invalid') && error.message.startsWith(`line ${line}: `),
+    )
+  }
+})
+
+test('what is exported is read back as it was', () => {
+  const values = { A: 'plain', B: 'it\'s\n"quoted" $x \\n', C: ' spaces # ', D: '', E: 'a\r\nb', F: '`' }
+  assert.deepEqual(parseDotEnv(formatDotEnv(values)), values)
+})
