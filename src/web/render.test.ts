@@ -45,7 +45,11 @@ test('a part of a page that has not changed is answered with 204, however much t
 
 test('a page is compressed, kept by no cache, and has no script or style of its own', async () => {
   const web = new Hono<Env>().get('/', (c) =>
-    page(c, 'refusal', { title: hostile.repeat(20), status: 404, problem: { sentence: 'no', hint: null } }),
+    page(c, 'refusal', {
+      title: 'A long title'.repeat(50),
+      status: 404,
+      problem: { sentence: 'no', hint: null },
+    }),
   )
   const answer = await web.request('/', {
     headers: { 'accept-encoding': 'gzip', cookie: 'nodepilot_theme=dark' },
