@@ -13,6 +13,8 @@ export const paths = {
   tlsAsk: '/tls/ask',
   panel: {
     server: '/server',
+    backups: '/server/backups',
+    removeBackup: '/server/backups/:backup/remove',
     settings: '/settings',
     changePassword: '/settings/password',
     endSession: '/settings/sessions/:session/end',

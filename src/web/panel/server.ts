@@ -6,8 +6,14 @@ import { page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
 import { words } from '../words.ts'
+import { type FormProblem, submit } from './form.ts'
 
 const { bytes, ms, percent } = words
+
+const doneWords: Readonly<Record<string, string>> = {
+  backup: 'The backup is made, and a restore on trial has proved it.',
+  removed: 'The backup is removed.',
+}
 
 /** The machine, what runs on it, and whether all is well. For admins. */
 export function serverPages(services: Services): Hono<Env> {
@@ -20,30 +26,58 @@ export function serverPages(services: Services): Hono<Env> {
       return next()
     },
   ]
-  const show = async (c: Context<Env>) => {
-    const [info, metrics, processes, health] = await Promise.all([
+  const show = async (c: Context<Env>, problem: FormProblem | null = null) => {
+    const [info, metrics, processes, health, backups] = await Promise.all([
       engine.system.info(),
       engine.system.metrics('1h'),
       engine.system.processes(),
       services.health(),
+      engine.backups.list(),
     ])
-    return page(c, 'server/show', {
-      title: 'Server',
-      nav: 'server',
-      scripts: ['uplot.js', 'metrics.js'],
-      styles: ['uplot.css'],
-      source: paths.api.systemMetrics,
-      info,
-      well: Object.values(health).every(Boolean),
-      checks: checksOf(health),
-      figures: figuresOf(metrics, info),
-      projects: byProject(processes),
-      processes: processes.map(shownProcess),
-      about: aboutOf(info, services.version),
-    })
+    return page(
+      c,
+      'server/show',
+      {
+        title: 'Server',
+        nav: 'server',
+        scripts: ['uplot.js', 'metrics.js'],
+        styles: ['uplot.css'],
+        source: paths.api.systemMetrics,
+        info,
+        well: Object.values(health).every(Boolean),
+        checks: checksOf(health),
+        figures: figuresOf(metrics, info),
+        projects: byProject(processes),
+        processes: processes.map(shownProcess),
+        about: aboutOf(info, services.version),
+        backups,
+        mayBackup: engine.access.allows(c.get('actor'), 'server.manage', null),
+        problem,
+        done: doneWords[c.req.query('done') ?? ''],
+      },
+      problem?.status ?? 200,
+    )
   }
   for (const guard of admins) pages.use(paths.panel.server, guard)
-  pages.get(paths.panel.server, show)
+  pages.get(paths.panel.server, (c) => show(c))
+
+  const change = (path: string, done: string, work: (c: Context<Env>) => Promise<unknown>) =>
+    pages.post(path, requireSession(services), (c) => {
+      engine.access.authorize(c.get('actor'), 'server.manage', null)
+      return submit(
+        async () => {
+          await work(c)
+          return c.redirect(`${paths.panel.server}?done=${done}`, 303)
+        },
+        (problem) => show(c, problem),
+      )
+    })
+  change(paths.panel.backups, 'backup', (c) =>
+    engine.backups.make({ keys: false, slugs: false }, c.get('who')),
+  )
+  change(paths.panel.removeBackup, 'removed', (c) =>
+    engine.backups.remove(c.req.param('backup') ?? '', c.get('who')),
+  )
   return pages
 }
 
