@@ -141,8 +141,8 @@ function withFormNames(problem: FormProblem): FormProblem {
 }
 
 async function processesOf({ engine }: Services, project: ProjectRow) {
-  const { instances } = await engine.projects.show(project)
-  return Object.entries(project.processes).map(([type, count]) => ({
+  const { processes, instances } = await engine.projects.show(project)
+  return Object.entries(processes).map(([type, count]) => ({
     type,
     count,
     running: instances.filter((instance) => instance.type === type && instance.status === 'online').length,
