@@ -24,7 +24,11 @@ const row = {
 test('names, commits and messages stay text wherever they are shown', () => {
   for (const [view, data] of Object.entries({
     'deploys/rows': { rows: [row], showProject: true },
-    'deploys/output': { lines: [{ number: 1, text: hostile }], next: null },
+    'partials/log-pane': {
+      source: hostile,
+      lines: [{ number: 1, text: hostile, raw: hostile }],
+      label: hostile,
+    },
     'env/value': { here: '/projects/shop/env', name: 'A', value: hostile, shown: true },
     'partials/form-problem': { problem: { sentence: hostile, hint: hostile } },
   })) {

@@ -10,7 +10,7 @@ import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
 import { deployRow, deployRows, keptReleases } from './deploy-rows.ts'
 import { deploymentCause } from './deployment-cause.ts'
-import { deploymentOutput, type Output } from './deployment-output.ts'
+import { deploymentOutput, type Output, outputPane } from './deployment-output.ts'
 import { stepViews } from './deployment-steps.ts'
 import { go } from './go.ts'
 import { projectFrame, projectOfPage } from './project-frame.ts'
@@ -51,7 +51,8 @@ export function deploymentPages(services: Services): Hono<Env> {
       ...data,
       title: `Deploy #${deployment.number} of ${project.displayName}`,
       live: mark('deploys/live', { ...data, changes }).html,
-      output,
+      scripts: ['log.js'],
+      pane: outputPane(project, deployment, output),
       ...(data.row.unfinished ? { reloadWithoutScript: 3 } : {}),
     })
   })
