@@ -31,7 +31,9 @@ export async function pageFaults({ page, complaints }: WatchedPage, name: string
     const look = `${name} at ${width} px, ${scheme}`
     faults.push(...(await overflow(page)).map((fault) => `${look}: ${fault}`))
     faults.push(
-      ...(await axeFaults(page, scheme === 'light' ? 'all' : 'colours')).map((fault) => `${look}: ${fault}`),
+      ...(await lastingFaults(page, scheme === 'light' ? 'all' : 'colours')).map(
+        (fault) => `${look}: ${fault}`,
+      ),
     )
     await screenshot(page, `${name}-${scheme}-${width}`)
   }
@@ -50,6 +52,13 @@ interface AxeViolation {
 async function settled(page: Page): Promise<void> {
   await page.evaluate(`new Promise((done) => requestAnimationFrame(() => setTimeout(done))).then(() => Promise.all(
     document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => {}))))`)
+}
+
+/** A page that refreshes itself may have been caught in the middle of it: what is wrong stays wrong. */
+async function lastingFaults(page: Page, rules: 'all' | 'colours'): Promise<string[]> {
+  if ((await axeFaults(page, rules)).length === 0) return []
+  await settled(page)
+  return axeFaults(page, rules)
 }
 
 /** One line a violated rule, with the first elements it is violated by. Another scheme changes `colours` alone. */
