@@ -16,6 +16,8 @@ export interface PilotOptions {
   /** Default: a new one, removed by `stop()`. A given home is kept. */
   readonly home?: string
   readonly readyMs?: number
+  /** False: nobody is signed in and no user is made, as at a person's first start. */
+  readonly admin?: boolean
 }
 
 export interface ApiQuestion extends Question {
@@ -103,6 +105,7 @@ class RunningPilot implements Pilot {
     const ready = await this.#ready()
     this.url = ready.url
     this.pid = ready.pid
+    if (this.#options.admin === false) return
     const body = { username: admin, password: adminPassword }
     const login = await this.api('/api/auth/login', { method: 'POST', token: null, body })
     if (login.status !== 200) throw new Error(`login: ${login.status} ${login.text}\n${this.#log}`)
@@ -162,7 +165,7 @@ class RunningPilot implements Pilot {
         NODEPILOT_HOME: this.home,
         HOST: '127.0.0.1',
         PORT: '0',
-        NODEPILOT_ADMIN_PASSWORD: adminPassword,
+        ...(this.#options.admin !== false && { NODEPILOT_ADMIN_PASSWORD: adminPassword }),
         ...this.#options.env,
       },
     })

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { app, hello } from '../../testing/apps.ts'
+import { zip } from '../../testing/archives.ts'
+import { startBrowser, type TestBrowser, type Visitor } from '../../testing/browser.ts'
+import { type Pilot, startPilot } from '../../testing/pilot.ts'
+import { until } from '../../testing/until.ts'
+import { type WorkTree, workTree } from '../../testing/work-tree.ts'
+
+/** A whole day's work in a browser with JavaScript turned off. */
+
+let pilot: Pilot
+let browser: TestBrowser
+let admin: Visitor
+let tree: WorkTree
+
+before(async () => {
+  ;[pilot, browser, tree] = await Promise.all([startPilot(), startBrowser(), workTree(hello('v1'))])
+  const echo = `require('node:http').createServer((q, s) => s.end(String(process.env.GREETING))).listen(process.env.PORT)\n`
+  assert.equal((await tree.push(pilot.remote('shop'))).code, 0)
+  await tree.commit(app(echo), 'Greet')
+  assert.equal((await tree.push(pilot.remote('shop'))).code, 0)
+  admin = await browser.visit(pilot, { javaScript: false })
+})
+
+after(async () => {
+  await browser?.close()
+  await tree?.remove()
+  await pilot?.stop()
+})
+
+test('deploys, logs and metrics are there to read', async () => {
+  const { page } = admin
+  await admin.open('/')
+  await page.getByRole('link', { name: 'shop' }).click()
+  await page.getByRole('navigation', { name: 'Project' }).getByRole('link', { name: 'Deploys' }).click()
+  await page.getByRole('link', { name: '#2' }).click()
+  await page.getByRole('log', { name: 'Output' }).getByText('success: v2 is live').waitFor()
+  await admin.open('/projects/shop/logs')
+  await page.getByRole('link', { name: 'Refresh' }).waitFor()
+  await admin.open('/projects/shop/metrics')
+  await page.getByRole('heading', { name: 'In numbers' }).waitFor()
+  assert.deepEqual(admin.complaints, [])
+})
+
+test('a config var is set, and a release rolled back', async () => {
+  const { page } = admin
+  await admin.open('/projects/shop/env')
+  await page.getByLabel('Name', { exact: true }).fill('GREETING')
+  await page.locator('#var-value').fill('hello without script')
+  await page.getByRole('button', { name: 'Save and apply' }).first().click()
+  await until('the new config var is live', async () => {
+    return (await pilot.app('shop')).text === 'hello without script'
+  })
+  await admin.open('/projects/shop/deploys')
+  await page.getByRole('link', { name: 'Roll back to v1' }).click()
+  await page.getByRole('button', { name: 'Roll back to v1' }).click()
+  await until('v1 answers again', async () => (await pilot.app('shop')).text === 'v1')
+})
+
+test('an archive is uploaded', async () => {
+  const { page } = admin
+  await admin.open('/new')
+  const files = Object.entries(hello('plain form'))
+  const buffer = zip(files.map(([name, data]) => ({ name, data: String(data) })))
+  await page.getByLabel('Name', { exact: true }).fill('plain')
+  await page.getByLabel('Archive').setInputFiles({ name: 'plain.zip', mimeType: 'application/zip', buffer })
+  await page.getByRole('button', { name: 'Upload and deploy' }).click()
+  await page.waitForURL((url) => url.pathname.startsWith('/projects/plain'))
+  await until('it is live', async () => (await pilot.app('plain')).text === 'plain form')
+})
+
+test('stopping asks on a page of its own, and deleting wants the name typed', async () => {
+  const { page } = admin
+  await admin.open('/projects/plain')
+  await page.getByRole('link', { name: 'Stop' }).click()
+  await page.getByRole('button', { name: /^Stop/ }).click()
+  await until('it is stopped', async () => (await pilot.app('plain')).status === 503)
+  await page.getByRole('button', { name: 'Start' }).click()
+  await until('it runs again', async () => (await pilot.app('plain')).status === 200)
+  await admin.open('/projects/plain/settings')
+  await page.getByLabel(/Type .*plain/).fill('shop')
+  await page.getByRole('button', { name: /Delete/ }).click()
+  assert.equal((await pilot.api('/api/project/plain')).status, 200, 'another name deletes nothing')
+  await page.getByLabel(/Type .*plain/).fill('plain')
+  await page.getByRole('button', { name: /Delete/ }).click()
+  await until('it is gone', async () => (await pilot.api('/api/project/plain')).status === 404)
+  await page.goto('/')
+  await page.locator('summary').filter({ hasText: 'admin' }).click()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  assert.equal(new URL(page.url()).pathname, '/login')
+})
