@@ -162,8 +162,14 @@ describe('signing in with a browser', { timeout: 120_000 }, () => {
         headers: { cookie, authorization, 'sec-fetch-site': 'cross-site' },
       })
       assert.ok(answer.status === 401 || answer.status === 403, `${authorization}: ${answer.status}`)
+      for (const path of ['/logout', '/settings/tokens', '/projects/shop/settings/delete', '/new/sample']) {
+        const headers = { cookie, authorization, 'sec-fetch-site': 'cross-site' }
+        const { status } = await post(path, { confirm: 'shop', name: 'x', scope: 'admin' }, headers)
+        assert.equal(status, 403, `${path} beside "${authorization}"`)
+      }
     }
     assert.equal((await pilot.api('/api/project/shop')).status, 200)
+    assert.equal((await ask(pilot.url, '/', { headers: { cookie } })).status, 200, 'still signed in')
   })
 
   test('sessions are listed by number, never by what they are made of, and end one by one', async () => {

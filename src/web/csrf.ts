@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { Refusal } from '../engine/domain/refusal.ts'
 import { type HeaderOf, isHttps } from './cookie.ts'
 import type { Env, Services } from './services.ts'
@@ -7,20 +7,25 @@ const safe: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * Nobody's page may act with somebody's cookie: whatever changes something must come from a page of our own,
- * whatever its content type. Requests that bring their own credentials are exempt, for a browser adds those to
- * no foreign page's request that reads a cookie here: with `Authorization`, cookies do not count (session.ts).
+ * whatever its content type. Calls of the API that bring their own credentials are exempt: beside `Authorization`
+ * a cookie does not count there (session.ts). At the pages it does, and a browser adds `Authorization` by itself
+ * where it was asked for a password once.
  * Without a cookie a browser is held to the same, so that no foreign page signs anybody in.
  */
 export function refuseForeign(services: Services): MiddlewareHandler<Env> {
   return async (c, next) => {
     const header = (name: string) => c.req.header(name)
-    if (!safe.has(c.req.method) && header('authorization') === undefined && !isOwn(services, header)) {
+    if (!safe.has(c.req.method) && !bringsCredentials(c) && !isOwn(services, header)) {
       throw new Refusal('forbidden', 'this request comes from another site', {
         hint: 'open the panel itself and try again there',
       })
     }
     await next()
   }
+}
+
+function bringsCredentials({ req }: Context<Env>): boolean {
+  return req.header('authorization') !== undefined && req.path.startsWith('/api/')
 }
 
 /** Does a page of ours ask? */

@@ -105,6 +105,28 @@ test('a hundred guesses at once are not more than a hundred one after the other'
   assert.equal(asked.length, 5)
 })
 
+test('a remembered password is no way around the throttle: who is refused learns nothing by guessing on', async () => {
+  const { login, accounts } = await createRig()
+  await login('correct horse')
+  const elsewhere = '198.51.100.7'
+  for (let i = 0; i < 5; i++) await login(`wrong ${i}`, elsewhere).catch(() => {})
+  await assert.rejects(login('wrong', elsewhere), coded('too_many_requests'))
+  await assert.rejects(login('correct horse', elsewhere), coded('too_many_requests'))
+  const basic = { username: 'admin', password: 'correct horse', address: elsewhere }
+  await assert.rejects(accounts.basic(basic), coded('too_many_requests'))
+  assert.ok(await login('correct horse'), 'who is not refused is still let in')
+})
+
+test('all addresses of one IPv6 network are throttled as one', async () => {
+  const { login } = await createRig()
+  const codes: string[] = []
+  for (let i = 0; i < 12; i++) {
+    await login(`wrong ${i}`, `2001:db8:1:2::${i}`).catch((error: Refusal) => codes.push(error.code))
+  }
+  assert.equal(codes.indexOf('too_many_requests'), 5)
+  assert.ok(await login('correct horse', '2001:db8:1:3::1'), 'the network beside it is another one')
+})
+
 test('many right logins at once are verified once', async () => {
   const { login, asked } = await createRig()
   await Promise.all(Array.from({ length: 20 }, () => login('correct horse')))

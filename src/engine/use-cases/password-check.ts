@@ -28,10 +28,18 @@ export function createPasswordCheck(deps: {
   const unknownUser = passwords.hash(randomUUID())
   unknownUser.catch(() => {}) // whoever needs it hears of it
 
-  const guess = async ({ username, password, address }: Credentials): Promise<UserRow | null> => {
-    const user = accounts.findUser(username)
-    if (user && remembered.knows(user, password)) return user
+  /** Not even this for who has guessed too often: it would be told from a refusal, and guessing could go on. */
+  const known = ({ username, password, address }: Credentials): UserRow | null => {
     throttle.check(username, address)
+    const user = accounts.findUser(username)
+    return user && remembered.knows(user, password) ? user : null
+  }
+
+  const guess = async (credentials: Credentials): Promise<UserRow | null> => {
+    const already = known(credentials)
+    if (already) return already
+    const { username, password, address } = credentials
+    const user = accounts.findUser(username)
     const right = await passwords.verify(password, user?.password ?? (await unknownUser))
     if (!user || !right) {
       throttle.fail(username, address)
@@ -42,11 +50,8 @@ export function createPasswordCheck(deps: {
     return user
   }
 
-  return async (credentials: Credentials): Promise<UserRow | null> => {
-    const user = accounts.findUser(credentials.username)
-    if (user && remembered.knows(user, credentials.password)) return user
-    return throttle.oneByOne(credentials.address, () => guess(credentials))
-  }
+  return async (credentials: Credentials): Promise<UserRow | null> =>
+    known(credentials) ?? throttle.oneByOne(credentials.address, () => guess(credentials))
 }
 
 /** bcrypt reads 72 bytes: what would be cut off is refused instead. Refuses with `invalid`. */

@@ -1,3 +1,4 @@
+import { networkOf } from '../domain/address.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Store } from '../store/store.ts'
 
@@ -6,17 +7,21 @@ export type Throttle = ReturnType<typeof createThrottle>
 /** After five failures each further one doubles the wait, by account and by address; stored, so a restart does not forget. */
 export function createThrottle(store: Store, clock: () => number) {
   const free = 5
-  const subjects = (username: string, address: string) => [
-    { subject: `address ${address}`, free: free * 2 },
-    { subject: `account ${username.slice(0, 100)} from ${address}`, free },
-  ]
+  const subjects = (username: string, address: string) => {
+    const network = networkOf(address)
+    return [
+      { subject: `address ${network}`, free: free * 2 },
+      { subject: `account ${username.slice(0, 100)} from ${network}`, free },
+    ]
+  }
   const last = new Map<string, Promise<unknown>>()
   return {
     /**
      * One guess at a time from an address: of a thousand at once, all would pass the check before the first
      * has failed. Costs nothing, as hashing is done one by one anyway.
      */
-    oneByOne<T>(address: string, work: () => Promise<T>): Promise<T> {
+    oneByOne<T>(from: string, work: () => Promise<T>): Promise<T> {
+      const address = networkOf(from)
       const mine = (last.get(address) ?? Promise.resolve()).then(work, work)
       const leave = () => {
         if (last.get(address) === mine) last.delete(address)
