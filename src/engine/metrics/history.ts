@@ -52,7 +52,7 @@ export class History<Name extends string> {
   add(now: number, point: Point<Name>): void {
     const slot = Math.floor(now / fineMs)
     const minute = Math.floor(now / minuteMs) * minuteMs
-    if (!this.#fine.has(slot)) this.#forget(slot - fineSlots)
+    if (!this.#fine.has(slot)) this.#keepHourBefore(slot)
     this.#fine.set(slot, addPoints(this.#fine.get(slot) ?? this.#empty, point))
     this.#unstored.set(minute, addPoints(this.#unstored.get(minute) ?? this.#empty, point))
   }
@@ -97,10 +97,10 @@ export class History<Name extends string> {
     }
   }
 
-  #forget(before: number): void {
+  /** Slots of the future are of a clock that was wrong for a while. */
+  #keepHourBefore(newest: number): void {
     for (const slot of this.#fine.keys()) {
-      if (slot > before) break
-      this.#fine.delete(slot)
+      if (slot > newest || slot <= newest - fineSlots) this.#fine.delete(slot)
     }
   }
 

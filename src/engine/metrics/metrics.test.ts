@@ -8,7 +8,9 @@ import type { GroupSpec } from '../ports.ts'
 import { openDatabase } from '../store/database.ts'
 import { machineSubject } from '../store/metrics.ts'
 import { createStore } from '../store/store.ts'
+import { fineMs, History } from './history.ts'
 import { createMetrics } from './metrics.ts'
+import { emptyProjectPoint } from './point.ts'
 import { watchRuntime } from './watched-runtime.ts'
 
 const start = Date.UTC(2026, 2, 1, 12, 0, 0)
@@ -155,6 +157,35 @@ test('starts again are counted, those of before the first look are not', async (
   assert.deepEqual(lab.metrics.project(lab.shop, '1h').series.restarts.slice(-3), [0, 2, 0])
 })
 
+test('a clock that was wrong for a moment fills no memory, and what follows is written down', async (t) => {
+  const lab = await metricsLab(t)
+  await lab.step(0)
+  await lab.step(365 * 86_400)
+  await lab.step(-365 * 86_400)
+  const history = new History(lab.store, lab.shop.id, emptyProjectPoint, start)
+  history.add(start + 365 * 86_400_000, emptyProjectPoint)
+  for (let n = 0; n < 1_000; n++) history.add(start + n * fineMs, emptyProjectPoint)
+  assert.ok(history.since(0).length <= 361, `${history.since(0).length} points`)
+  lab.router.count('shop.localhost')
+  await lab.step(10)
+  await lab.step(60)
+  const rows = lab.store.metrics.since(lab.shop.id, 60, start / 1000)
+  assert.ok(
+    rows.some(({ at, point }) => at === start / 1000 && point.includes('"requests":1')),
+    'saved',
+  )
+})
+
+test('a disk that is full when the server ends is told, and holds nothing up', async (t) => {
+  const lab = await metricsLab(t)
+  lab.metrics.start()
+  await lab.step(10)
+  lab.expectErrors()
+  lab.db.exec('DROP TABLE metrics')
+  await lab.metrics.stop()
+  assert.match(lab.errors.join(), /what was measured/)
+})
+
 test('the machine is measured too', async (t) => {
   const lab = await metricsLab(t)
   assert.equal(lab.metrics.machineNow(), null)
@@ -184,7 +215,13 @@ async function metricsLab(t: TestContext) {
   const router = createMemoryRouter()
   const memory = createMemoryRuntime({ now: clock })
   await memory.connect()
-  const report = { info: () => {}, error: (line: string, error: unknown) => assert.fail(`${line} ${error}`) }
+  const errors: string[] = []
+  let expected = false
+  const report = {
+    info: () => {},
+    error: (line: string, error: unknown) =>
+      expected ? void errors.push(line) : assert.fail(`${line} ${error}`),
+  }
   const watch = watchRuntime({ ...memory, forget: async () => {} }, { clock, report })
   const ownProcesses = async () => [{ name: 'server' as const, pid: process.pid, restarts: 0 }]
   const deps = { store, watch, router, clock, report, paths: createPaths(home), ownProcesses }
@@ -207,7 +244,12 @@ async function metricsLab(t: TestContext) {
   return {
     metrics,
     memory,
+    db,
     store,
+    errors,
+    expectErrors() {
+      expected = true
+    },
     router,
     shop,
     runtime: watch.runtime,

@@ -60,7 +60,7 @@ export function createMetrics(ctx: Deps) {
   }
   /** Asked of the process manager, so not by every reader. */
   const ownProcesses = async (): Promise<readonly OwnProcess[]> => {
-    if (own.length > 0 && clock() - ownAt < everyMs) return own
+    if (own.length > 0 && Math.abs(clock() - ownAt) < everyMs) return own
     own = await ctx.ownProcesses().catch(() => [])
     ownAt = clock()
     return own
@@ -84,7 +84,8 @@ export function createMetrics(ctx: Deps) {
     look = seen
     machineHistory().add(now, seen.point)
     meter.tick(own.flatMap(({ pid }) => pid ?? []))
-    if (now - savedAt < saveEveryMs) return
+    // of either sign: clocks are set back
+    if (Math.abs(now - savedAt) < saveEveryMs) return
     save(now)
     await ownProcesses()
   }
@@ -111,13 +112,17 @@ export function createMetrics(ctx: Deps) {
       running = true
       void loop()
     },
-    /** Stops and writes down what is not written yet. */
+    /** Stops and writes down what is not written yet. Never throws: what ends after it must. */
     async stop(): Promise<void> {
       if (!running) return
       running = false
       clearTimeout(timer)
       await sampling
-      save(clock())
+      try {
+        save(clock())
+      } catch (error) {
+        ctx.report.error('what was measured last could not be written down', error)
+      }
     },
     /** One look, for tests with a clock of their own. */
     sample,

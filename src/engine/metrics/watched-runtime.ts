@@ -18,7 +18,7 @@ export interface WatchedRuntime {
    * younger than `olderMs`. Never throws.
    */
   look(olderMs?: number): Promise<Sight>
-  /** Another number than before: the next look may show something else. */
+  /** Another number than before: the next look may show something else. Below 0: no number twice. */
   revision(): number
 }
 
@@ -41,7 +41,8 @@ export function watchRuntime(
 ): WatchedRuntime {
   let changes = 0
   let looks = 0
-  let restlessUntil = 0
+  let unnamed = 0
+  let lastExit = Number.NEGATIVE_INFINITY
   let last: { readonly sight: Sight; readonly changes: number; readonly keepMs: number } | null = null
   let asking: { readonly sight: Promise<Sight>; readonly changes: number } | null = null
   const changing =
@@ -56,7 +57,7 @@ export function watchRuntime(
     }
   inner.onExit(() => {
     changes++
-    restlessUntil = clock() + restlessAfterExitMs
+    lastExit = clock()
   })
   inner.onLost(() => {
     changes++
@@ -67,13 +68,15 @@ export function watchRuntime(
     const sight = await observe(inner, { clock, report })
     if (asking?.changes === before) asking = null
     if (changes === before) {
-      last = { sight, changes, keepMs: keepMsOf(sight, clock() < restlessUntil) }
+      last = { sight, changes, keepMs: keepMsOf(sight, isWithin(lastExit, restlessAfterExitMs)) }
       looks++
     }
     return sight
   }
+  /** What lies in the future was seen before the clock was set back: nobody knows how long ago. */
+  const isWithin = (since: number, ms: number) => clock() >= since && clock() - since < ms
   const isGood = (olderMs: number) =>
-    last !== null && last.changes === changes && clock() - last.sight.at < Math.min(last.keepMs, olderMs)
+    last !== null && last.changes === changes && isWithin(last.sight.at, Math.min(last.keepMs, olderMs))
 
   return {
     runtime: {
@@ -91,7 +94,7 @@ export function watchRuntime(
       if (asking?.changes !== changes) asking = { sight: ask(), changes }
       return asking.sight
     },
-    revision: () => (isGood(calmMs) ? looks : -1),
+    revision: () => (isGood(calmMs) ? looks : --unnamed),
   }
 }
 
