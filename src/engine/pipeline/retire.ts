@@ -1,8 +1,12 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { discard, groupsOf } from './discard.ts'
 import { prune } from './prune.ts'
 import { isWorker, turnOverWorkers } from './workers.ts'
+
+/** What could not be ended is tried again after this long, then after twice as long, ms. */
+const [firstRetryMs, longestRetryMs] = [1_000, 60_000]
 
 /**
  * After a switch: what the old generations still answer is waited for, then they end; workers are turned over;
@@ -10,7 +14,7 @@ import { isWorker, turnOverWorkers } from './workers.ts'
  */
 export function retireOld(ctx: Context, project: ProjectRow): void {
   ctx.background.run(`retiring old processes of ${project.name}`, async () => {
-    await settle(ctx, project)
+    await settleAtLast(ctx, project)
     const done = await ctx.turns.take(project.id)
     try {
       await prune(ctx, project.id)
@@ -27,6 +31,29 @@ export function retireOld(ctx: Context, project: ProjectRow): void {
  */
 export async function settle(ctx: Context, project: Pick<ProjectRow, 'id' | 'name'>): Promise<void> {
   await Promise.all([endOldWeb(ctx, project), turnOverWorkers(ctx, project)])
+}
+
+/** As `settle`, after a change that stands already: what cannot be ended now is ended later, behind. */
+export async function settleOrRetire(ctx: Context, project: ProjectRow): Promise<void> {
+  try {
+    await settle(ctx, project)
+  } catch (error) {
+    ctx.report.error(`old processes of ${project.name} could not be ended yet`, error)
+    retireOld(ctx, project)
+  }
+}
+
+/** Until it could, or the server ends: new workers wait for the end of the old ones. */
+async function settleAtLast(ctx: Context, project: ProjectRow): Promise<void> {
+  for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
+    try {
+      return await settle(ctx, project)
+    } catch (error) {
+      if (ctx.closing.aborted) throw error
+      ctx.report.error(`old processes of ${project.name} could not be ended yet`, error)
+      await pause(waitMs, undefined, { signal: ctx.closing })
+    }
+  }
 }
 
 /** One at a time, each looking anew: a position that was given up and taken again is not ended by mistake. */

@@ -109,6 +109,40 @@ test('a worker that ends again and again is no failed deployment, and the projec
   })
 })
 
+test('a worker that cannot be ended at first is tried again, and then the new one starts', async () => {
+  await withProcfile(procfile, async (lab, fresh) => {
+    let refused = 0
+    lab.faults.stop = async ({ type }) => {
+      if (type === 'web' || refused++ > 0) return
+      throw new Error('the process manager is busy')
+    }
+    await lab.deploy(fresh(), commit(lab, 'b', procfile))
+    await until('the new worker', async () => (await running(lab)).includes('worker.1 v2') || undefined)
+    assert.deepEqual(await running(lab), ['web.1 v2', 'worker.1 v2'])
+    assert.match(lab.reports.join('\n'), /the process manager is busy/)
+  })
+})
+
+test('what was stopped or scaled is written down and carried on, though its end fails at first', async () => {
+  await withProcfile(procfile, async (lab, fresh) => {
+    const failOnce = () => {
+      let refused = 0
+      lab.faults.stop = async () => {
+        if (refused++ === 0) throw new Error('the process manager is busy')
+      }
+    }
+    const last = () => lab.engine.audit.list({ limit: 1 })[0]?.action
+    failOnce()
+    await lab.engine.processes.scale(fresh(), { worker: 0 }, ada)
+    assert.equal(last(), 'process.scale')
+    await until('no worker', async () => !(await running(lab)).includes('worker.1 v1') || undefined)
+    failOnce()
+    await lab.engine.processes.stop(fresh(), ada)
+    assert.equal(last(), 'process.stop')
+    await until('nothing runs', async () => (await running(lab)).length === 0 || undefined)
+  })
+})
+
 test('with overlapWorkers the new worker does not wait for the old one', async () => {
   await withProcfile(procfile, async (lab, fresh) => {
     lab.engine.projects.change(fresh(), { overlapWorkers: true }, ada)

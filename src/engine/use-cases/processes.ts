@@ -6,7 +6,7 @@ import type { Release } from '../domain/release.ts'
 import { type BootPlan, boot, grow } from '../pipeline/boot.ts'
 import { discardCandidate, type Group } from '../pipeline/discard.ts'
 import { silentJournal } from '../pipeline/journal.ts'
-import { retireOld, settle } from '../pipeline/retire.ts'
+import { retireOld, settle, settleOrRetire } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
 import { placeType, placeWorkers } from '../pipeline/workers.ts'
 import type { InstanceRow } from '../store/instances.ts'
@@ -34,7 +34,7 @@ export function createProcessCases(ctx: Context) {
           ctx.store.projects.update(current.id, { status: 'stopped' })
           ctx.store.instances.retireAll(current.id)
         })
-        if (await switchRoutes(ctx)) await settle(ctx, current)
+        if (await switchRoutes(ctx)) await settleOrRetire(ctx, current)
       }),
 
     /**
@@ -110,7 +110,7 @@ async function reach(
     }
     ctx.store.projects.update(project.id, { processes })
   })
-  if (await switchRoutes(ctx)) await settle(ctx, project)
+  if (await switchRoutes(ctx)) await settleOrRetire(ctx, project)
 }
 
 /** A position that was given up a moment ago cannot be taken again before it has ended. */
