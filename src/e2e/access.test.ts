@@ -159,6 +159,8 @@ const pages: Readonly<Record<string, Right>> = {
   'POST /projects/:id/settings/members': 'project.manage',
   'POST /projects/:id/settings/members/:username/remove': 'project.manage',
   'GET /server': 'server.read',
+  'POST /server/backups': 'server.manage',
+  'POST /server/backups/:backup/remove': 'server.manage',
   'GET /api/docs': 'signed-in',
   'GET /settings': 'account.read',
   'POST /settings/password': 'account.manage',
