@@ -64,6 +64,8 @@ test('an emoji at the fold or at the cut is never torn in two', () => {
 test('addresses stay whole, so that they can be clicked', () => {
   const address = `  http://127.0.0.1:3000/projects/${'a'.repeat(80)}/deploys/12`
   assert.deepEqual(forTerminal(address), [address])
+  const named = `  Logs   http://127.0.0.1:3000/projects/${'a'.repeat(39)}/logs`
+  assert.deepEqual(forTerminal(named), [named])
 })
 
 test('times and sizes read as people write them', () => {

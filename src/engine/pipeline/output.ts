@@ -65,10 +65,13 @@ export function size(bytes: number): string {
  */
 export function forTerminal(line: string): string[] {
   const plain = line.replace(ansi, '').replace(/\t/g, '    ').replace(control, '')
-  if (plain.length <= width || /^\s*https?:\S+$/.test(plain)) return [plain]
+  if (plain.length <= width || address.test(plain)) return [plain]
   const indent = plain.startsWith(mark) ? mark : '  '
   return fold(plain, indent)
 }
+
+/** An address, or `  Logs   <address>`. */
+const address = /^\s*(?:\w+ +)?https?:\S+$/
 
 function fold(line: string, indent: string): string[] {
   const lines: string[] = []
