@@ -7,6 +7,10 @@ export interface Cause {
   readonly code: string
   readonly sentence: string
   readonly hint: string | null
+  /** What else is known, such as the port it listens on instead. */
+  readonly facts: readonly string[]
+  /** The release that served while this one failed: `v4`. */
+  readonly served: string | null
   /** The line of the output that says it best. */
   readonly line: OutputLine | null
   /** The whole of it as text, to be sent to somebody. */
@@ -23,10 +27,25 @@ export function deploymentCause(deployment: Deployment, output: Output | null): 
     code: error.code,
     sentence: error.message,
     hint: error.hint,
+    ...verdictOf(output?.lines ?? []),
     line: line && { ...line, text: line.text.replace(/^\s*\| ?/, '').trim() },
     report: reportOf(deployment, step, output),
   }
 }
+
+/** NodePilot's own last words: `error: …`, indented facts, `hint: …`, what is still live. */
+function verdictOf(lines: readonly OutputLine[]): Pick<Cause, 'facts' | 'served'> {
+  const texts = lines.map(({ text }) => text)
+  const words = texts.slice(texts.findLastIndex((text) => verdict.test(text)) + 1 || texts.length)
+  const end = words.findIndex((text) => /^hint: |^ {2}.* Full output:$/.test(text))
+  const served = words.map((text) => /^ {2}(v\d+) is still live\. Full output:$/.exec(text)?.[1])
+  return {
+    facts: words.slice(0, Math.max(end, 0)).map((text) => text.trim()),
+    served: served.find(Boolean) ?? null,
+  }
+}
+
+const verdict = /^error: \w+: /
 
 const telling = [
   // compilers and bundlers name the place
@@ -37,8 +56,8 @@ const telling = [
 
 /** The first line that names a place or an error, before NodePilot's own verdict. */
 function tellingLine(lines: readonly OutputLine[]): OutputLine | null {
-  const verdict = lines.findLastIndex(({ text }) => /^error: \w+: /.test(text))
-  const before = lines.slice(0, verdict === -1 ? lines.length : verdict)
+  const last = lines.findLastIndex(({ text }) => verdict.test(text))
+  const before = lines.slice(0, last === -1 ? lines.length : last)
   const candidates = before.filter(
     ({ text }) => /error|fail|cannot|not found|denied/i.test(text) && !isCommand(text),
   )

@@ -42,7 +42,10 @@ export function outputPane(project: ProjectRow, { number, finishedAt, status }: 
     lines: output.lines.map((line) => ({ ...line, err: isError(line.text) })),
     download: `/projects/${project.name}/deploys/${number}/output`,
     label: 'Output',
-    status: statusWords(finishedAt !== null ? `ended: ${status}` : 'under way', output.skipped),
+    status: statusWords(
+      finishedAt !== null ? `ended: ${status === 'retired' ? 'live' : status}` : 'under way',
+      output.skipped,
+    ),
   }
 }
 

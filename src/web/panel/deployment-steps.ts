@@ -1,6 +1,6 @@
 import { type Deployment, stepNames } from '../../engine/domain/deployment.ts'
 
-/** A step as the page lists it; those still to come are there from the beginning. */
+/** A step as the page lists it; those still to come are there from the beginning, but for `Release`, which few have. */
 export interface StepView {
   readonly name: string
   readonly status: 'running' | 'done' | 'failed' | 'skipped' | 'waiting'
@@ -15,6 +15,7 @@ export function stepViews({ steps, startedAt, finishedAt }: Deployment): StepVie
   const known = new Map(steps.map((step) => [step.name, step]))
   return stepNames.flatMap((name): StepView[] => {
     const step = known.get(name)
+    if (!step && name === 'Release') return []
     if (!step)
       return [{ name, status: finishedAt === null ? 'waiting' : 'skipped', note: '', ms: null, since: null }]
     const since = step.status === 'running' ? new Date(Date.parse(startedAt) + done).toISOString() : null
