@@ -64,10 +64,11 @@ async function inTurn(
     const current = ctx.store.projects.find(project.id)
     if (!current) throw new Refusal('not_found', `there is no project ${project.name} any more`)
     await work(current)
-    const before = event.after
-      ? wantedOf(current.processes, Object.keys(event.after))
-      : { status: current.status }
-    ctx.audit({ ...event, project, before })
+    const status = ctx.store.projects.find(project.id)?.status
+    const [before, after] = event.after
+      ? [wantedOf(current.processes, Object.keys(event.after)), event.after]
+      : [{ status: current.status }, { status }]
+    ctx.audit({ ...event, project, before, after })
   } finally {
     end()
   }

@@ -51,18 +51,21 @@ interface Change {
   readonly after: string
 }
 
-/** One line a fact: what it was, what it is. */
+/** One line a fact that is or was there: what it was, what it is. */
 export function changesOf({ before, after }: Pick<AuditRow, 'before' | 'after'>): Change[] {
   const names = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
-  return [...names].map((name) => ({
-    name,
-    before: before && name in before ? words(before[name]) : null,
-    after: after && name in after ? words(after[name]) : 'gone',
-  }))
+  return [...names]
+    .map((name) => ({
+      name,
+      before: before && name in before ? words(before[name]) : null,
+      after: after && name in after ? words(after[name]) : 'gone',
+    }))
+    .filter(({ before, after }) => before !== after && !(before === null && after === 'none'))
 }
 
 function words(value: unknown): string {
   if (value === null || value === undefined || value === '') return 'none'
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(words).join(', ')
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }

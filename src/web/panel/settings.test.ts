@@ -66,11 +66,14 @@ test('browsers are named by what people call them, anything else by its own firs
 
 test('an entry of the audit log shows what a fact was and what it is', () => {
   assert.deepEqual(
-    changesOf({ before: { healthPath: null, gone: 1 }, after: { healthPath: '/up', added: ['A'] } }),
+    changesOf({
+      before: { healthPath: null, gone: 1, status: 'running' },
+      after: { healthPath: '/up', added: ['A', 'B'], removed: [], status: 'running' },
+    }),
     [
       { name: 'healthPath', before: 'none', after: '/up' },
       { name: 'gone', before: '1', after: 'gone' },
-      { name: 'added', before: null, after: '["A"]' },
+      { name: 'added', before: null, after: 'A, B' },
     ],
   )
 })
