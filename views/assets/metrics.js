@@ -131,7 +131,7 @@
       {
         width: Math.max(place.clientWidth, 100),
         height: 160,
-        padding: [10, 12, 0, 0],
+        padding: [10, 22, 0, 0], // half a time of the axis stands beyond the plot
         legend: { show: false },
         cursor: { sync: { key: 'metrics' }, drag: { x: false, y: false }, points: { size: 7 } },
         scales: {
