@@ -10,7 +10,7 @@ export function wantsPage(c: Context<Env>): boolean {
 }
 
 const titles: Readonly<Record<number, string>> = {
-  403: 'Not for you',
+  403: 'Not allowed',
   404: 'Nothing here',
   500: 'Something went wrong',
   503: 'Not at the moment',
