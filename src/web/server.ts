@@ -26,6 +26,7 @@ import { refuseForeign } from './csrf.ts'
 import { type Endpoint, mount } from './endpoint.ts'
 import { createErrorHandler, notFound } from './errors.ts'
 import { keepAnswers } from './kept-answer.ts'
+import { letGo } from './let-go.ts'
 import { panelPages } from './panel/panel.ts'
 import { paths } from './paths.ts'
 import type { Env, Services } from './services.ts'
@@ -44,6 +45,9 @@ export function createWeb(given: Omit<Services, 'kept' | 'proveToken'>): Hono<En
   web.use(async (c, next) => {
     c.set('requestId', c.req.header('x-request-id') ?? randomUUID())
     await next()
+    // what may be kept says so itself; all else is somebody's own, and secrets are among it
+    if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store')
+    if (c.req.method === 'HEAD') await letGo(c.res)
   })
   web.use(securityHeaders())
   web.use(refuseForeign(services))

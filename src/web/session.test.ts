@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { createServer, type IncomingMessage, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { sign } from 'hono/jwt'
 import type { Passwords } from '../engine/passwords.ts'
 import { type AccountCases, createAccountCases } from '../engine/use-cases/accounts.ts'
 import { createLab, type Lab, revisionOf } from '../testing/engine-lab.ts'
+import { until } from '../testing/until.ts'
+import { createSockets } from './live/upgrade.ts'
 import { paths } from './paths.ts'
 import { createWeb } from './server.ts'
 import { signSession } from './session.ts'
@@ -22,6 +28,7 @@ interface Rig {
   readonly lab: Lab
   readonly accounts: AccountCases
   readonly sessionId: string
+  readonly web: ReturnType<typeof createWeb>
   fetch(to: string, authorization?: string, init?: RequestInit): Promise<Response>
 }
 
@@ -52,7 +59,7 @@ async function withWeb(work: (rig: Rig) => Promise<void>): Promise<void> {
           headers: authorization === undefined ? {} : { authorization },
         }),
       )
-    await work({ lab, accounts, sessionId, fetch })
+    await work({ lab, accounts, sessionId, web, fetch })
   } finally {
     await lab.close()
   }
@@ -196,6 +203,59 @@ test('every answer carries the headers that keep a browser in its place', async 
     }
   })
 })
+
+test('what is shown to somebody is kept by no cache', async () => {
+  await withWeb(async ({ fetch, lab, sessionId }) => {
+    await lab.project('shop')
+    const bearer = `Bearer ${await sign(claims(sessionId), jwtKey, 'HS256')}`
+    for (const to of ['/api/project/shop/env', '/api/auth/tokens', '/api/auth/sessions', '/api/users']) {
+      assert.equal((await fetch(to, bearer)).headers.get('cache-control'), 'no-store', to)
+    }
+    assert.match((await fetch('/api/project/list', bearer)).headers.get('cache-control') ?? '', /private/)
+    assert.equal((await fetch('/assets/panel.css')).headers.get('cache-control'), 'no-cache')
+  })
+})
+
+test('an answer that nobody reads leaves no file open: HEAD, and a WebSocket where there is none', async () => {
+  await withWeb(async ({ fetch, lab, sessionId, web }) => {
+    const project = await lab.project('shop')
+    await lab.deploy(project, lab.commit(revisionOf('a')))
+    const authorization = `Bearer ${await sign(claims(sessionId), jwtKey, 'HS256')}`
+    const log = '/api/project/shop/deployments/1/log'
+    const server = createServer().listen(0, '127.0.0.1')
+    server.on('upgrade', createSockets(web, lab.deps.report).handle)
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const upgrade = async (path: string) => {
+      const headers = { authorization, connection: 'upgrade', upgrade: 'websocket' }
+      const asked = request({ port, host: '127.0.0.1', path, headers, agent: false }).end()
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+      answer.resume()
+      return answer.statusCode
+    }
+    try {
+      for (let n = 0; n < 3; n++) {
+        assert.equal((await fetch(log, authorization, { method: 'HEAD' })).status, 200)
+        assert.equal(await upgrade(log), 404)
+      }
+      await until('closed files', () => openFiles(lab.paths.logs).length === 0)
+    } finally {
+      server.close()
+    }
+  })
+})
+
+/** Which files below a directory this process holds open. */
+function openFiles(directory: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const file = readlinkSync(`/proc/self/fd/${fd}`)
+      return file.startsWith(directory) ? [file] : []
+    } catch {
+      return []
+    }
+  })
+}
 
 test('a fault of ours is "internal error" with a number; the cause stands in the log alone', async () => {
   await withWeb(async ({ fetch, lab, sessionId }) => {

@@ -17,6 +17,11 @@ export interface Watch {
 
 export function eventStream(events: AsyncGenerator<string>, watch: Watch): Response {
   const encoder = new TextEncoder()
+  const leave = () => {
+    watch.leave()
+    // one that waits for its reader, not for news, hears of no signal
+    void events.return(undefined).catch(() => {})
+  }
   let checkedAt = performance.now()
   let pending: Promise<IteratorResult<string>> | null = null
 
@@ -38,14 +43,14 @@ export function eventStream(events: AsyncGenerator<string>, watch: Watch): Respo
         try {
           const text = await next()
           if (text !== null) return controller.enqueue(encoder.encode(text))
-          watch.leave()
+          leave()
           controller.close()
         } catch (error) {
-          watch.leave()
+          leave()
           controller.error(error)
         }
       },
-      cancel: () => watch.leave(),
+      cancel: leave,
     },
     { highWaterMark: 0 },
   )

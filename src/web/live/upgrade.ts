@@ -6,6 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Report } from '../../engine/context.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import { problem } from '../errors.ts'
+import { letGo } from '../let-go.ts'
 import type { Env } from '../services.ts'
 
 /**
@@ -43,9 +44,13 @@ export function createSockets(web: Hono<Env>, report: Report): Sockets {
     const upgrade = (agreed: SocketWork) => {
       work = agreed
     }
-    const response = await web.fetch(asRequest(request), { incoming: request, upgrade })
+    const asked = asRequest(request)
+    if (!asked) return decline(wire, noAddress())
+    const response = await web.fetch(asked, { incoming: request, upgrade })
     const agreed = work as SocketWork | null
-    if (!agreed) return decline(wire, response.ok ? nothingHere() : response)
+    if (!agreed && !response.ok) return decline(wire, response)
+    await letGo(response)
+    if (!agreed) return decline(wire, nothingHere())
     if (wire.destroyed) return
     server.handleUpgrade(request, wire, head, (socket) => void run(socket, wire, agreed, report))
   }
@@ -120,8 +125,13 @@ function isOurOrigin({ headers }: IncomingMessage): boolean {
 const secretPrefix = 'bearer.'
 const isSecret = (protocol: string) => protocol.toLowerCase().startsWith(secretPrefix)
 
-/** The upgrade as the request it would be without it; browsers can hand a token over only as a protocol. */
-function asRequest(request: IncomingMessage): Request {
+/**
+ * The upgrade as the request it would be without it; browsers can hand a token over only as a protocol. Null where
+ * host and path make no address.
+ */
+function asRequest(request: IncomingMessage): Request | null {
+  const address = `http://${request.headers.host ?? 'localhost'}${request.url ?? '/'}`
+  if (!URL.canParse(address)) return null
   const headers = new Headers()
   const { rawHeaders } = request
   for (let n = 0; n + 1 < rawHeaders.length; n += 2)
@@ -131,7 +141,7 @@ function asRequest(request: IncomingMessage): Request {
   if (secret && !headers.has('authorization')) {
     headers.set('authorization', `Bearer ${secret.slice(secretPrefix.length)}`)
   }
-  return new Request(`http://${request.headers.host ?? 'localhost'}${request.url ?? '/'}`, { headers })
+  return new Request(address, { headers })
 }
 
 /** The answer as plain HTTP; the connection ends with it. */
@@ -147,6 +157,7 @@ async function decline(wire: Duplex, response: Response): Promise<void> {
   setTimeout(() => wire.destroy(), 2_000).unref()
 }
 
+const noAddress = () => problem(new Refusal('malformed', 'host and path make no address'))
 const nothingHere = () => problem(new Refusal('not_found', 'there is no WebSocket at this address'))
 const wrongProtocol = () =>
   problem(new Refusal('not_found', 'the connection can become nothing but a WebSocket, at its own address'))
