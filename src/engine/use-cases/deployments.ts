@@ -23,6 +23,8 @@ export interface By {
   /** Told the deployment's number as soon as it has one. */
   readonly onBegin?: (number: number) => void
   readonly message?: string | null
+  /** Asked once it is its turn: refuses when it makes no sense any more. */
+  readonly check?: () => Promise<void>
 }
 
 export interface PushedCommit extends By {
@@ -38,7 +40,7 @@ export function createDeploymentCases(ctx: Context) {
   const prove = async (
     project: ProjectRow,
     source: Source,
-    request: By & Pick<DeployRequest, 'check' | 'onLive'>,
+    request: By & Pick<DeployRequest, 'onLive'>,
   ): Promise<Proven> => {
     const { kind, revision, label } = source
     const message = request.message ?? source.message

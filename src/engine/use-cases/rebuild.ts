@@ -3,9 +3,11 @@ import { projectOfKey, rebuildKey, rebuildPrefix } from '../backup/rebuild-key.t
 import { walk } from '../backup/walk.ts'
 import type { Context } from '../context.ts'
 import { theServer } from '../domain/audit.ts'
+import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import type { Source, SourceEntry } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
+import { DeploymentFailed } from './attempt.ts'
 import type { DeploymentsCases } from './deployments.ts'
 import type { ProcessCases } from './processes.ts'
 
@@ -40,17 +42,34 @@ async function rebuild(
   const project = ctx.store.projects.find(name)
   const release = project && ctx.store.releases.find(project.id, project.currentRelease ?? -1)
   // pushed meanwhile, or deleted
-  const serves = project && ctx.store.instances.ofProject(project.id, 'serving').length > 0
-  if (!project || !release || serves) return ctx.store.settings.remove(key)
-  const by = { who: theServer, message: release.source.message }
-  if (release.source.kind === 'git') await deployments.deployRef(project, release.source.revision, by)
-  else await deployments.deploySource(project, savedSource(ctx, project, release), by)
+  if (!project || !release || serves(ctx, project)) return ctx.store.settings.remove(key)
+  const check = async () => {
+    if (serves(ctx, project)) throw overtaken()
+  }
+  const by = { who: theServer, message: release.source.message, check }
+  try {
+    if (release.source.kind === 'git') await deployments.deployRef(project, release.source.revision, by)
+    else await deployments.deploySource(project, savedSource(ctx, project, release), by)
+  } catch (error) {
+    if (!(error instanceof DeploymentFailed) || error.refusal.code !== 'superseded') throw error
+    return ctx.store.settings.remove(key)
+  }
   ctx.store.settings.remove(key)
   if (status === 'stopped') await processes.stop(project, theServer)
   if (release.source.kind === 'git') return
   // it lacks its node_modules: nothing can be rolled back to it
   ctx.store.releases.markPruned(project.id, release.slug)
   await rm(ctx.paths.release(name, release.slug), { recursive: true, force: true })
+}
+
+function serves(ctx: Context, { id }: ProjectRow): boolean {
+  return ctx.store.instances.ofProject(id, 'serving').length > 0
+}
+
+function overtaken(): Refusal {
+  return new Refusal('superseded', 'something newer went live while this waited', {
+    hint: 'nothing is left to do',
+  })
 }
 
 /** The files of a slug, as they were uploaded and built. */
