@@ -121,8 +121,8 @@ export async function startServer(config: Config, report: Report): Promise<Runni
       resolve: repositories.resolve,
       branchTip: repositories.branchTip,
       tidy: repositories.tidy,
-      bundle: (name, file) => writeBundle(repositories.path(name), file, environment),
-      unbundle: (file, directory, branch) => readBundle(file, directory, environment, branch),
+      bundle: (name, file, signal) => writeBundle(repositories.path(name), file, environment, signal),
+      unbundle: (file, directory, signal, branch) => readBundle(file, directory, environment, signal, branch),
       async source(name, sha) {
         const message = await repositories.commitMessage(name, sha)
         return gitSource({ directory: repositories.path(name), sha, message, environment })

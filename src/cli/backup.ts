@@ -56,7 +56,7 @@ export function bundledRepositories(paths: Paths, config: Pick<Config, 'environm
   const environment = { ...config.environment, HOME: paths.cache }
   const at = (name: string) => path.join(paths.repositories, `${name}.git`)
   return {
-    bundle: (name, file) => writeBundle(at(name), file, environment),
-    unbundle: (file, directory, branch) => readBundle(file, directory, environment, branch),
+    bundle: (name, file, signal) => writeBundle(at(name), file, environment, signal),
+    unbundle: (file, directory, signal, branch) => readBundle(file, directory, environment, signal, branch),
   }
 }

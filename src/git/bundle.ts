@@ -11,6 +11,7 @@ export async function writeBundle(
   directory: string,
   file: string,
   environment: Environment,
+  signal: AbortSignal,
 ): Promise<boolean> {
   const there = await access(join(directory, 'HEAD')).then(
     () => true,
@@ -18,9 +19,10 @@ export async function writeBundle(
   )
   if (!there) return false
   const refs: string[] = []
-  await git(directory, ['for-each-ref', '--count=1', '--format=%(objectname)'], environment, refs)
+  const options = { environment, signal }
+  await git(directory, ['for-each-ref', '--count=1', '--format=%(objectname)'], options, refs)
   if (refs.length === 0) return false
-  await git(directory, ['bundle', 'create', '--quiet', file, '--all'], environment)
+  await git(directory, ['bundle', 'create', '--quiet', file, '--all'], options)
   return true
 }
 
@@ -29,6 +31,7 @@ export async function readBundle(
   file: string,
   directory: string,
   environment: Environment,
+  signal: AbortSignal,
   branch?: string,
 ): Promise<void> {
   const draft = `${directory}.new`
@@ -36,12 +39,12 @@ export async function readBundle(
   await rm(draft, { recursive: true, force: true })
   await mkdir(draft, { mode: 0o700 })
   // a bundle counts as the transport "file" for git
-  const env = { ...environment, GIT_ALLOW_PROTOCOL: 'file' }
-  await git(draft, ['init', '--quiet', '--bare', '--initial-branch=main', '--template='], env)
+  const options = { environment: { ...environment, GIT_ALLOW_PROTOCOL: 'file' }, signal }
+  await git(draft, ['init', '--quiet', '--bare', '--initial-branch=main', '--template='], options)
   const flags = ['--quiet', '--no-tags', '--no-write-fetch-head', '--update-head-ok', '--no-auto-gc']
-  await git(draft, ['fetch', ...flags, '--end-of-options', file, '+refs/*:refs/*'], env)
+  await git(draft, ['fetch', ...flags, '--end-of-options', file, '+refs/*:refs/*'], options)
   if (branch !== undefined && refNameProblem(`refs/heads/${branch}`) === null) {
-    await git(draft, ['symbolic-ref', 'HEAD', `refs/heads/${branch}`], env)
+    await git(draft, ['symbolic-ref', 'HEAD', `refs/heads/${branch}`], options)
   }
   await rename(draft, directory)
 }
@@ -49,12 +52,12 @@ export async function readBundle(
 async function git(
   cwd: string,
   args: readonly string[],
-  environment: Environment,
+  { environment, signal }: { readonly environment: Environment; readonly signal: AbortSignal },
   lines: string[] = [],
 ): Promise<void> {
   const env = { ...gitEnvironment(environment), ...environment }
   const onLine = (line: string, stream: 'out' | 'err') => void (stream === 'out' && lines.push(line))
-  const exit = await run({ file: 'git', args, cwd, env }, { timeoutMs, onLine })
+  const exit = await run({ file: 'git', args, cwd, env }, { timeoutMs, onLine, signal })
   if (exit.code !== 0)
     throw new Error(`git ${args[0]} ${describeExit(exit)}: ${exit.tail.join('\n').slice(-1_000)}`)
 }

@@ -14,9 +14,9 @@ import { writeArchive } from './write.ts'
 /** How a repository becomes one file and comes back. git itself makes both, so that a push meanwhile does no harm. */
 export interface BundledRepositories {
   /** False where there is nothing in it. */
-  bundle(name: string, file: string): Promise<boolean>
+  bundle(name: string, file: string, signal: AbortSignal): Promise<boolean>
   /** Makes a bare repository of it; rejects where anything is missing. `branch`: what a clone checks out. */
-  unbundle(file: string, directory: string, branch?: string): Promise<void>
+  unbundle(file: string, directory: string, signal: AbortSignal, branch?: string): Promise<void>
 }
 
 export interface BackupDeps {
@@ -55,12 +55,20 @@ export async function makeBackup(
   try {
     const projects = deps.store.projects.list()
     const head = { id, createdAt, ...options, projects: projects.map(({ name }) => name) }
-    const manifest = await writeArchive(archive, head, contents(deps, options, projects, staging), signal)
+    const manifest = await writeArchive(
+      archive,
+      head,
+      contents(deps, options, projects, staging, signal),
+      signal,
+    )
     await prove(deps, archive, path.join(staging, 'proof'), signal)
     const { size: bytes } = await stat(archive)
     const backup = describe(manifest, bytes, new Date(clock()).toISOString())
     await shelf.put(backup, archive)
     return backup
+  } catch (error) {
+    // streams say no more than that they were aborted
+    throw signal.aborted ? signal.reason : error
   } finally {
     await rm(staging, { recursive: true, force: true, maxRetries: 3 })
   }
@@ -71,6 +79,7 @@ async function* contents(
   { keys, slugs }: BackupOptions,
   projects: readonly ProjectRow[],
   staging: string,
+  signal: AbortSignal,
 ): AsyncGenerator<Item> {
   // first: whatever comes to files and repositories afterwards, no row of it names what is not there
   const snapshot = path.join(staging, 'nodepilot.db')
@@ -81,7 +90,7 @@ async function* contents(
   if (keys) yield* walkFiles(paths.keys, 'keys')
   for (const { name, id, currentRelease } of projects) {
     const bundle = path.join(staging, `${name}.bundle`)
-    if (await repositories.bundle(name, bundle)) yield* oneFile(bundle, `repositories/${name}.bundle`)
+    if (await repositories.bundle(name, bundle, signal)) yield* oneFile(bundle, `repositories/${name}.bundle`)
     await rm(bundle, { force: true })
     yield* walk(paths.data(name), `projects/${name}/data`)
     const release = store.releases.find(id, currentRelease ?? -1)
@@ -105,7 +114,7 @@ async function prove(deps: BackupDeps, archive: string, scratch: string, signal:
   )) {
     signal.throwIfAborted()
     const file = path.join(scratch, name)
-    await deps.repositories.unbundle(file, file.replace(/\.bundle$/, '.git'))
+    await deps.repositories.unbundle(file, file.replace(/\.bundle$/, '.git'), signal)
   }
   await rm(scratch, { recursive: true, force: true })
 }

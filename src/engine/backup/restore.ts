@@ -32,7 +32,8 @@ export async function restoreHome(
   for (const { name, deployBranch } of await settleRows(database, deps, manifest)) {
     const bundle = path.join(scratch, 'repositories', `${name}.bundle`)
     const repository = path.join(paths.repositories, `${name}.git`)
-    if (await exists(bundle)) await repositories.unbundle(bundle, repository, deployBranch ?? undefined)
+    if (await exists(bundle))
+      await repositories.unbundle(bundle, repository, signal, deployBranch ?? undefined)
   }
   await rename(database, paths.database)
   await rm(scratch, { recursive: true, force: true })

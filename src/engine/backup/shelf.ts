@@ -29,8 +29,8 @@ export function createShelf(directory: string) {
   const archive = (id: string) => path.join(directory, `${id}.tar.gz`)
   const find = async (id: string): Promise<Backup | null> => {
     if (!idPattern.test(id)) return null
-    const text = await readFile(facts(id), 'utf8').catch(() => 'null')
-    return backupSchema.nullable().catch(null).parse(JSON.parse(text))
+    const text = await readFile(facts(id), 'utf8').catch(() => null)
+    return text === null ? null : parseFacts(text)
   }
   const list = async (): Promise<Backup[]> => {
     const names = await readdir(directory).catch(() => [] as string[])
@@ -75,6 +75,15 @@ export function createShelf(directory: string) {
 }
 
 export type Shelf = ReturnType<typeof createShelf>
+
+/** Null: nobody knows what it is, so it is none. */
+function parseFacts(text: string): Backup | null {
+  try {
+    return backupSchema.parse(JSON.parse(text))
+  } catch {
+    return null
+  }
+}
 
 function isAlive(pid: number): boolean {
   try {

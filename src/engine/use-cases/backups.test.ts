@@ -94,6 +94,65 @@ test('one is made by itself when the newest is old enough, and not before', asyn
   })
 })
 
+test('a clock that was wrong for a while does not keep backups from being made', async () => {
+  const day = 24 * 3_600_000
+  let now = Date.parse('2030-01-01T00:00:00Z')
+  await withEngine({ clock: () => now, backups: { keep: 7, everyMs: day } }, async (_, engine) => {
+    await engine.backups.keepMaking()
+    const future = await engine.backups.make(plain, who)
+    now = Date.parse('2026-01-01T00:00:00Z')
+    // nobody knows since when there is none: counting begins anew
+    await engine.backups.keepMaking()
+    now += day
+    await engine.backups.keepMaking()
+    const others = async () => (await engine.backups.list()).filter(({ id }) => id !== future.id)
+    await until('the regular backup', async () => (await others()).length === 1)
+  })
+})
+
+test('what lies beside a backup and cannot be read hides the others from nobody', async () => {
+  await withEngine({}, async (lab, engine) => {
+    const { id } = await engine.backups.make(plain, who)
+    const broken = '20260101-000000-torn'
+    for (const [name, text] of [
+      ['tar.gz', ''],
+      ['json', '{"id":'],
+    ]) {
+      await writeFile(path.join(lab.paths.backups, `${broken}.${name}`), text ?? '')
+    }
+    assert.deepEqual(
+      (await engine.backups.list()).map((backup) => backup.id),
+      [id],
+    )
+    await assert.rejects(engine.backups.download(broken, who), (error) => isRefusal(error, 'not_found'))
+  })
+})
+
+test('the end of the server ends a backup under way, and nothing of it stays', async () => {
+  await withEngine({}, async (lab, engine) => {
+    await engine.projects.create({ name: 'shop' }, who)
+    let begun = () => {}
+    const bundling = new Promise<void>((resolve) => {
+      begun = resolve
+    })
+    const bundle = async (_: string, file: string, signal: AbortSignal) => {
+      await writeFile(file, 'half of it')
+      begun()
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      // git needs a moment to end
+      await new Promise<void>((resolve) => setTimeout(resolve, 50))
+      throw signal.reason
+    }
+    const other = createEngine({ ...lab.deps, repositories: { ...lab.deps.repositories, bundle } })
+    const made = other.backups.make(plain, who)
+    const refused = assert.rejects(made, (error) => isRefusal(error, 'cancelled'))
+    await bundling
+    await other.close()
+    assert.deepEqual(await onShelf(lab), [])
+    await refused
+  })
+})
+
 test('a file that an app writes to while it is read is saved as long as it was, and named', async () => {
   await withEngine({}, async (lab, engine) => {
     await engine.projects.create({ name: 'shop' }, who)

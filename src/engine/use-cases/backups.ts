@@ -16,7 +16,7 @@ export function createBackupCases(ctx: Context) {
   const { keep, everyMs } = ctx.backups
   let making = false
 
-  const make = async (options: BackupOptions, who: Who): Promise<Backup> => {
+  const makeNow = async (options: BackupOptions, who: Who): Promise<Backup> => {
     if (making) {
       throw new Refusal('conflict', 'a backup is being made already', { hint: 'try again when it is done' })
     }
@@ -32,6 +32,17 @@ export function createBackupCases(ctx: Context) {
     }
   }
 
+  /** The end of the server waits until nothing of it is left. */
+  const make = (options: BackupOptions, who: Who): Promise<Backup> => {
+    const made = makeNow(options, who)
+    const ended = made.then(
+      () => {},
+      () => {},
+    )
+    ctx.background.run('a backup', () => ended)
+    return made
+  }
+
   const find = async (id: string): Promise<Backup> => {
     const backup = await shelf.find(id)
     if (backup) return backup
@@ -39,9 +50,11 @@ export function createBackupCases(ctx: Context) {
   }
 
   const makeWhenDue = async (): Promise<void> => {
-    const [newest] = await shelf.list()
+    const now = new Date(ctx.clock()).toISOString()
+    // one of the future was made while the clock was wrong
+    const newest = (await shelf.list()).find(({ createdAt }) => createdAt <= now)
     const since = newest?.createdAt ?? ctx.store.settings.get(sinceKey)
-    if (since === null) ctx.store.settings.set(sinceKey, new Date(ctx.clock()).toISOString())
+    if (since === null || since > now) ctx.store.settings.set(sinceKey, now)
     else if (ctx.clock() - Date.parse(since) >= everyMs && !making) {
       await make({ keys: false, slugs: false }, theServer)
     }
