@@ -3,6 +3,7 @@ import { version } from '../installation.ts'
 import type { GlobalFlags } from './client/session.ts'
 import { registerAccounts } from './register/accounts.ts'
 import { registerDeploys } from './register/deploys.ts'
+import { refuseUnknownWords } from './register/examples.ts'
 import { registerProcesses } from './register/processes.ts'
 import { registerProjects } from './register/projects.ts'
 import { registerServer } from './register/server.ts'
@@ -30,6 +31,7 @@ export function createProgram(): Command {
   registerAccounts(program, run)
   registerServer(program, flags)
   registerTools(program, run)
+  for (const group of program.commands) if (group.commands.length > 0) refuseUnknownWords(group)
   program.helpCommand('help [command]', 'print help for a command')
   return program
 }

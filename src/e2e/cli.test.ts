@@ -117,6 +117,24 @@ describe('the command line', { timeout: 240_000 }, () => {
     assert.match((await run('confg')).err, /Did you mean config\?/)
     assert.match((await run('logs', '--folow')).err, /Did you mean --follow\?/)
     assert.match((await run('ps', '-p', 'shpo')).err, /did you mean shop\?/)
+    const verb = await run('tokens', 'creat', 'ci')
+    assert.equal(verb.code, 2, verb.all)
+    assert.match(verb.err, /unknown command 'tokens creat'\nhint: it is one of list, create, rm/)
+    assert.match((await run('sessions', 'rm', 'zzz')).err, /that is not an id/)
+    assert.match(
+      (await run('deploy-log', '99', '-p', 'shop')).err,
+      /has no deployment 99\nhint: the newest is \d+/,
+    )
+  })
+
+  test('the output of a deployment is one document with --json, followed or not', async () => {
+    for (const follow of [[], ['-f']]) {
+      const { out } = await done('deploy-log', '1', '-p', 'shop', '--json', ...follow)
+      const { number, lines } = JSON.parse(out) as { number: number; lines: string[] }
+      assert.equal(number, 1)
+      assert.match(lines[0] ?? '', /^NodePilot {2}shop/)
+      assert.match(lines.join('\n'), /^success: v1 is live/m)
+    }
   })
 
   test('a rollback is followed to the end and brings the older version back', async () => {

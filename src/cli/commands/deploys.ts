@@ -30,13 +30,20 @@ export async function deploys(cli: Cli, limit: number): Promise<void> {
   cli.out.table(['NUMBER', 'STATUS', 'RELEASE', 'SOURCE', 'REVISION', 'WHAT', 'BY', 'WHEN'], rows)
 }
 
-/** `nodepilot deploy-log`: the output of one. Its exit code says how the deployment ended when it was followed. */
+/**
+ * `nodepilot deploy-log`: the output of one. Its exit code says how the deployment ended when it was followed. With
+ * `--json` one document with all lines, at the end.
+ */
 export async function deployLog(cli: Cli, number: string | undefined, goOn: boolean): Promise<number> {
   const project = await cli.project()
   const api = await cli.connect()
   const wanted = number === undefined ? (await newest(api, project)).number : parseNumber(number)
+  const lines: string[] = []
+  const print = (text: string) => (cli.out.json ? void lines.push(text) : cli.out.line(text))
+  const end = () => cli.out.json && cli.out.document({ number: wanted, lines })
   if (goOn) {
-    const status = await printLog(cli, api, project, wanted, cli.out.raw)
+    const status = await printLog(cli, api, project, wanted, (text) => print(text.replace(/\n$/, '')))
+    end()
     return status === 'live' || status === 'retired' ? exit.done : exit.failed
   }
   const message = await api.open('GET', address`/api/project/${project}/deployments/${wanted}/log`, {
@@ -45,10 +52,11 @@ export async function deployLog(cli: Cli, number: string | undefined, goOn: bool
   message.setEncoding('utf8')
   let rest = ''
   for await (const chunk of message as AsyncIterable<string>) {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) cli.out.line(printableLog(line, false))
+    const whole = (rest + chunk).split('\n')
+    rest = whole.pop() ?? ''
+    for (const line of whole) print(printableLog(line, false))
   }
+  end()
   return exit.done
 }
 

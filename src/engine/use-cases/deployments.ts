@@ -112,7 +112,10 @@ export function createDeploymentCases(ctx: Context) {
     find(project: ProjectRow, number: number): Deployment {
       const deployment = ctx.store.deployments.find(project.id, number)
       if (deployment) return deployment
-      throw new Refusal('not_found', `${project.name} has no deployment ${number}`)
+      const newest = ctx.store.deployments.list(project.id, { limit: 1 })[0]
+      throw new Refusal('not_found', `${project.name} has no deployment ${number}`, {
+        hint: newest ? `the newest is ${newest.number}` : 'nothing was deployed yet',
+      })
     },
 
     list: (project: ProjectRow, page: { before?: number; limit?: number }): Deployment[] =>

@@ -34,7 +34,10 @@ export function createDomainCases(ctx: Context) {
     const domain = hostName(input)
     const row = store.domains.find(domain)
     if (row?.projectId === project.id) return row
-    throw new Refusal('not_found', `${project.name} does not answer at ${domain}`)
+    const known = store.domains.ofProject(project.id).map((one) => one.domain)
+    throw new Refusal('not_found', `${project.name} does not answer at ${domain}`, {
+      hint: known.length > 0 ? `its domains are: ${known.join(', ')}` : 'it has no domains of its own',
+    })
   }
 
   const look = async ({ domain }: DomainRow): Promise<void> => {

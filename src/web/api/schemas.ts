@@ -213,7 +213,7 @@ export const logFilterQuery = z.object({
 })
 
 /** A number in a path that is no project's. */
-export const rowNumber = z.coerce.number().int().positive()
+export const rowNumber = numberOf('an id')
 
 export const logsQuery = logFilterQuery.extend({
   lines: z.coerce.number().int().min(1).max(10_000).default(100),
@@ -227,4 +227,11 @@ export const logStreamQuery = logFilterQuery.extend({
   ids: z.enum(['0', '1']).optional(),
 })
 
-export const deploymentNumber = z.coerce.number().int().positive()
+export const deploymentNumber = numberOf('the number of a deployment')
+
+function numberOf(what: string) {
+  return z.coerce
+    .number({ error: `that is not ${what}` })
+    .int(`that is not ${what}`)
+    .positive(`that is not ${what}`)
+}
