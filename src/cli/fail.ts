@@ -40,7 +40,9 @@ export function explain(error: unknown): Said {
 /** Prints it: words to stderr, and with `--json` the one document to stdout. */
 export function tell(said: Said, json: boolean): void {
   if (json) tellDocument(said)
-  process.stderr.write(`error: ${said.stack ?? printable(said.message)}\n`)
+  // a fault quotes what it stumbled over, and that may be anybody's
+  const words = (said.stack ?? printable(said.message)).split('\n').map(printable).join('\n')
+  process.stderr.write(`error: ${words}\n`)
   process.stderr.write(`hint: ${printable(said.hint)}\n`)
 }
 

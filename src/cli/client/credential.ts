@@ -1,7 +1,7 @@
-import { hostname } from 'node:os'
+import { hostname as thisMachine } from 'node:os'
 import type { Api } from './api.ts'
 import { runCommand } from './command.ts'
-import type { Cli } from './session.ts'
+import { type Cli, isPublic } from './session.ts'
 import { read } from './shape.ts'
 import { newToken, type Project } from './shapes.ts'
 
@@ -10,7 +10,12 @@ import { newToken, type Project } from './shapes.ts'
  * (git-credential(1)). False where git has no store: then no token is made.
  */
 export async function storePushToken(cli: Cli, api: Api, project: Project): Promise<boolean> {
-  const { protocol, host } = new URL(project.gitUrl)
+  const { protocol, host, hostname } = new URL(project.gitUrl)
+  // whoever says where the repository is chooses for which server git keeps the token
+  if (`${protocol}//${host}` !== api.server && isPublic(hostname)) {
+    cli.out.note(`no token was stored: the repository is at ${host}, and you are signed in to ${api.server}`)
+    return false
+  }
   const key = ['credential.helper', `${protocol}//${host}`] as const
   const helper = await runCommand('git', ['config', '--get-urlmatch', ...key], { directory: cli.directory })
   if (helper.code !== 0 || helper.out.trim() === '') {
@@ -20,7 +25,7 @@ export async function storePushToken(cli: Cli, api: Api, project: Project): Prom
     return false
   }
   const { body } = await api.ask('POST', '/api/auth/tokens', {
-    body: { name: `git push from ${hostname()}`.slice(0, 100), scope: 'push', project: project.name },
+    body: { name: `git push from ${thisMachine()}`.slice(0, 100), scope: 'push', project: project.name },
   })
   const fields = {
     protocol: protocol.slice(0, -1),

@@ -39,6 +39,13 @@ export async function isRepository(directory: string): Promise<boolean> {
 
 /** Adds the remote, or points the one that is there to this address. With a user name in it where one is given. */
 export async function addRemote(directory: string, gitUrl: string, user: string | null): Promise<void> {
+  // git understands addresses that run commands or read files here
+  if (parseRemote(gitUrl) === null)
+    throw new Failure(
+      'unexpected_answer',
+      `the server names ${gitUrl} as its repository, which is none`,
+      'is it a NodePilot? try: nodepilot doctor',
+    )
   const url = new URL(gitUrl)
   if (user !== null) url.username = user
   const has = (await runCommand('git', ['remote', 'get-url', remoteName], { directory })).code === 0

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { printable, printableLog } from './printable.ts'
+import { printable, printableLog, printableText } from './printable.ts'
 
 const escapes = [
   '\u001b[2J',
@@ -39,4 +39,10 @@ test('a log keeps its colours where they are wanted, and they end with the line'
   assert.equal(printableLog('\u001b[38;5;196mred', true), '\u001b[38;5;196mred\u001b[0m')
   assert.equal(printableLog('a\tb', true), 'a\tb')
   assert.equal(printableLog('\u001b[31mred', false), 'red')
+})
+
+test('a value of several lines is shown to a person without escapes, and given to a program as it is', () => {
+  const value = 'a\u001b[2J\nb\u001b]52;c;eA==\u0007\n'
+  assert.equal(printableText(value, true), 'a\nb\n')
+  assert.equal(printableText(value, false), value)
 })

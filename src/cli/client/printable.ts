@@ -41,3 +41,12 @@ export function printableLog(text: string, colours: boolean): string {
   const clean = kept.replace(controlButColour, '').replace(direction, '')
   return coloured ? `${clean}\u001b[0m` : clean
 }
+
+/** A text of several lines: to a terminal without escapes, to a program as it is. */
+export function printableText(text: string, isTerminal: boolean): string {
+  if (!isTerminal) return text
+  return text
+    .split('\n')
+    .map((line) => printableLog(line, false))
+    .join('\n')
+}

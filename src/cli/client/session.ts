@@ -121,7 +121,7 @@ async function findTarget(
 
 /** `pilot.example.com` means https, but nothing on this machine has a certificate. */
 export function toOrigin(text: string): string {
-  const local = /^(localhost|127\.|\[::1\]|[\w-]+\.localhost)/.test(text)
+  const local = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|[\w-]+\.localhost)(?![\w.-])/i.test(text)
   const whole = /^[a-z]+:\/\//i.test(text) ? text : `${local ? 'http' : 'https'}://${text}`
   try {
     const url = new URL(whole)

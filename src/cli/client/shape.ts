@@ -21,6 +21,10 @@ export const text: Reader<string> = (value, at) =>
 /** As the server sent it: config vars and log lines. Whoever prints it decides. */
 export const rawText: Reader<string> = (value, at) => (typeof value === 'string' ? value : wrong(at, 'text'))
 
+/** Goes into a header, into git's store and onto a terminal: nothing but visible characters. */
+export const secret: Reader<string> = (value, at) =>
+  typeof value === 'string' && /^[\x21-\x7e]{1,8192}$/.test(value) ? value : wrong(at, 'a secret')
+
 export const number: Reader<number> = (value, at) =>
   typeof value === 'number' ? value : wrong(at, 'a number')
 

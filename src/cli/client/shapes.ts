@@ -8,6 +8,7 @@ import {
   object,
   type Read,
   rawText,
+  secret,
   text,
   withDefault,
 } from './shape.ts'
@@ -70,7 +71,7 @@ export const deployments = object({ deployments: listOf(deployment) })
 export const releases = object({ releases: listOf(release) })
 export const configVars = object({ envVars: mapOf(rawText) })
 export const signedIn = object({ user })
-export const session = object({ token: rawText, expiresAt: nullable(text), user })
+export const session = object({ token: secret, expiresAt: nullable(text), user })
 export const token = object({
   id: number,
   name: text,
@@ -81,7 +82,7 @@ export const token = object({
   lastUsedAt: nullable(text),
 })
 export const tokens = object({ tokens: listOf(token) })
-export const newToken = object({ id: number, token: rawText })
+export const newToken = object({ id: number, token: secret })
 
 export const logLine = object({ time: text, instance: text, stream: text, line: rawText })
 export const logLines = object({ lines: listOf(logLine) })

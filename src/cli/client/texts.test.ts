@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readWords } from '../arguments.ts'
+import { explain, tell } from '../fail.ts'
 import { formatDotenv, parseDotenv } from './dotenv.ts'
-import { parseRemote } from './git-remote.ts'
+import { addRemote, parseRemote } from './git-remote.ts'
 import { align, toJson } from './output.ts'
 import { isPublic, tokenFor, toOrigin } from './session.ts'
-import { listOf, mapOf, number, object, read, text } from './shape.ts'
+import { listOf, mapOf, number, object, read, secret, text } from './shape.ts'
 import { parseSince } from './since.ts'
 import { nearest } from './words.ts'
 
@@ -29,6 +30,14 @@ test('an address without a scheme means https, except on this machine', () => {
   assert.equal(toOrigin('pilot.example.com'), 'https://pilot.example.com')
   assert.equal(toOrigin('localhost:3000'), 'http://localhost:3000')
   assert.equal(toOrigin('127.0.0.1:3000/projects'), 'http://127.0.0.1:3000')
+  for (const far of [
+    'localhost.example.com',
+    '127.example.com',
+    '127.0.0.1.example.com',
+    'a.localhost.example.com',
+  ])
+    assert.equal(toOrigin(far), `https://${far}`)
+  assert.equal(toOrigin('shop.localhost:3000'), 'http://shop.localhost:3000')
   assert.equal(toOrigin('http://ada:secret@pilot.example.com/x?y'), 'http://pilot.example.com')
   for (const bad of ['', 'ftp://x', 'javascript:alert(1)', 'http://', 'a b'])
     assert.throws(() => toOrigin(bad), /is not the address/, bad)
@@ -145,4 +154,35 @@ test('tables are as wide as their cells, JSON is safe on a terminal and the same
   const shown = toJson(odd, 'line')
   assert.doesNotMatch(shown, /[\p{Cc}\u202e]/u)
   assert.deepEqual(JSON.parse(shown), odd)
+})
+
+test('a secret that would be more than one line, or a control sequence, is none', () => {
+  assert.equal(read(secret, 'np_0Az'), 'np_0Az')
+  for (const bad of ['np_0\nhost=example.com', 'np_0\u001b[2J', 'a b', '', 7, 'x'.repeat(9_000)])
+    assert.throws(() => read(secret, bad), /is not a secret/)
+})
+
+test('git is given no remote but the address of a repository', async () => {
+  for (const bad of [
+    'ext::sh -c id',
+    'file:///etc',
+    'ssh://-oProxyCommand=id/git/shop.git',
+    'https://x/shop.git',
+    '',
+  ])
+    await assert.rejects(addRemote('/nowhere', bad, null), /which is none/, bad)
+})
+
+test('what a fault quotes reaches the terminal without escapes', async () => {
+  const said = explain(new SyntaxError('Unexpected token \u001b]0;title\u0007 in \u001b[2Jx'))
+  const written: string[] = []
+  const { write } = process.stderr
+  process.stderr.write = (text: string | Uint8Array) => written.push(String(text)) > 0
+  try {
+    tell(said, false)
+  } finally {
+    process.stderr.write = write
+  }
+  assert.match(written.join(''), /^error: SyntaxError: Unexpected token {2}in x\n {4}at /)
+  assert.ok(!written.join('').includes('\u001b'))
 })

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { type Api, address } from '../client/api.ts'
 import { formatDotenv, parseDotenv } from '../client/dotenv.ts'
 import { exit, Failure, usage } from '../client/failure.ts'
-import { printable } from '../client/printable.ts'
+import { printable, printableText } from '../client/printable.ts'
 import { readStdin } from '../client/prompt.ts'
 import type { Cli } from '../client/session.ts'
 import { read } from '../client/shape.ts'
@@ -27,14 +27,14 @@ export async function get(cli: Cli, key: string): Promise<void> {
   const value = Object.hasOwn(values, key) ? values[key] : undefined
   if (value === undefined) throw missing(key, values)
   if (cli.out.json) return cli.out.document({ [key]: value })
-  cli.out.raw(`${value}\n`)
+  cli.out.raw(`${printableText(value, process.stdout.isTTY)}\n`)
 }
 
 /** `nodepilot config export`: what `import` reads. */
 export async function exportAll(cli: Cli): Promise<void> {
   const { body, values } = await fetchVars(cli)
   if (cli.out.json) return cli.out.document(body)
-  cli.out.raw(formatDotenv(values))
+  cli.out.raw(printableText(formatDotenv(values), process.stdout.isTTY))
 }
 
 /** `nodepilot config set A=1 B=2`. */

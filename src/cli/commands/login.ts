@@ -6,7 +6,7 @@ import { openInBrowser } from '../client/browser.ts'
 import { exit, Failure, usage } from '../client/failure.ts'
 import { ask, askHidden, readStdin, terminal } from '../client/prompt.ts'
 import { type Cli, toOrigin, warnOfPlainHttp } from '../client/session.ts'
-import { nullable, number, object, type Read, rawText, read, text, withDefault } from '../client/shape.ts'
+import { nullable, number, object, type Read, read, secret, text, withDefault } from '../client/shape.ts'
 import { session, signedIn } from '../client/shapes.ts'
 import type { LoginFlags } from '../register/accounts.ts'
 
@@ -80,7 +80,7 @@ function wrongPassword(error: unknown): never {
 }
 
 const device = object({
-  deviceCode: rawText,
+  deviceCode: secret,
   userCode: text,
   url: text,
   expiresAt: nullable(text),

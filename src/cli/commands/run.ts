@@ -21,11 +21,19 @@ export async function runOnce(
     body: { command, ...(timeoutSeconds === undefined ? {} : { timeoutMs: timeoutSeconds * 1000 }) },
   })
   for await (const line of linesOf(message)) {
-    const code = take(cli, JSON.parse(line))
+    const code = take(cli, parse(line))
     if (code !== null) return code
   }
   const hint = 'see what runs: nodepilot ps'
   throw new Failure('unreachable', 'the connection broke before the command ended', hint, exit.unreachable)
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    throw new Failure('unexpected_answer', 'the output is not JSON', 'nodepilot doctor', exit.failed)
+  }
 }
 
 const output = object({ stream: rawText, text: rawText })

@@ -31,6 +31,7 @@ export function createDevices(db: Db, now: () => string) {
   )
   const remove = db.prepare('DELETE FROM device_requests WHERE device_hash = ?')
   const purge = db.prepare('DELETE FROM device_requests WHERE expires_at <= ?')
+  const removeOf = db.prepare('DELETE FROM device_requests WHERE user_id = ?')
   return {
     create(
       request: Pick<DeviceRow, 'deviceHash' | 'userCode' | 'name' | 'address' | 'userAgent' | 'expiresAt'>,
@@ -47,6 +48,8 @@ export function createDevices(db: Db, now: () => string) {
     /** False when somebody answered before, or it is too late. */
     answer: (code: string, status: 'approved' | 'denied', userId: number): boolean =>
       answer.run(status, userId, code, now()).changes > 0,
+    /** Those that this user has let in and that have not come for their session yet. */
+    removeAnsweredBy: (userId: number): void => void removeOf.run(userId),
     /** True for the one caller that removed it. */
     remove: (hash: string): boolean => remove.run(hash).changes > 0,
   }

@@ -85,6 +85,7 @@ export function createAccountCases(deps: {
       store.transaction(() => {
         accounts.setPassword(user.id, hash)
         store.sessions.endOthers(user.id, actor.sessionId ?? '')
+        store.devices.removeAnsweredBy(user.id)
       })
       audit({ who: whoOf(actor, address), action: 'account.change-password' })
     },

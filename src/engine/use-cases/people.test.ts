@@ -218,3 +218,22 @@ test('the audit log is bounded in length, in age and in the size of an entry, an
     lab.db.exec('ALTER TABLE hidden RENAME TO audit')
     assert.equal(reports.length, 1)
   }))
+
+test('a new password ends a command line too that was let in and has not come for its session yet', async () => {
+  await withPeople(async ({ accounts, admin, add, signIn }) => {
+    const { devices } = accounts
+    const ben = await add('ben')
+    const asBen = await signIn('ben')
+    const approved = () => {
+      const { userCode, deviceCode } = devices.ask({ name: 'laptop', address: home, userAgent: '' })
+      devices.approve(asBen, userCode, home)
+      return deviceCode
+    }
+    const before = approved()
+    await accounts.changePassword(asBen, 'correct horse', 'another horse', home)
+    assert.throws(() => devices.collect(before), coded('not_found'))
+    const again = approved()
+    await accounts.users.change(admin, ben.id, { password: 'a third horse' }, home)
+    assert.throws(() => devices.collect(again), coded('not_found'))
+  })
+})

@@ -55,6 +55,7 @@ export function createUserCases(deps: { store: Store; passwords: Passwords; audi
         if (hash !== null) {
           accounts.setPassword(id, hash)
           store.sessions.endOthers(id, actor.sessionId ?? '')
+          store.devices.removeAnsweredBy(id)
         }
         return user
       })
