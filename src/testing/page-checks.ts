@@ -99,6 +99,8 @@ export async function invisibleFocus(page: Page): Promise<string[]> {
   await page.evaluate('document.activeElement?.blur(); window.scrollTo(0, 0)')
   for (let stop = 0; stop < mostStops; stop++) {
     await page.keyboard.press('Tab')
+    // what slides into sight for the focus (the skip link) has arrived
+    await settled(page)
     const seen = await page.evaluate<{ end: boolean; fault: string | null }>(`(async () => {
       // scrolling to what has the focus is part of the next frame
       await new Promise((done) => requestAnimationFrame(() => setTimeout(done)))

@@ -288,6 +288,12 @@ document.addEventListener('click', (event) => {
   showKeys()
 })
 
+// narrow: the row of tabs scrolls, and begins where one is
+for (const tab of document.querySelectorAll('.tabs [aria-current]')) {
+  const row = tab.closest('.tabs')
+  row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2
+}
+
 function showKeys() {
   const content = make('div', { className: 'stack' })
   const list = make('dl', { className: 'keys' })
