@@ -8,7 +8,7 @@ export async function prune(ctx: Context, projectId: number): Promise<void> {
   if (!project) return
   const keep = project.keepReleases ?? ctx.keepReleases
   const needed = neededSlugs(ctx, projectId, project.currentRelease, keep)
-  const kept = ctx.store.releases.list(projectId).filter(({ prunedAt }) => prunedAt === null)
+  const kept = ctx.store.releases.kept(projectId)
   for (const slug of new Set(kept.map((release) => release.slug))) {
     if (needed.has(slug)) continue
     ctx.store.releases.markPruned(projectId, slug)
@@ -21,9 +21,7 @@ export async function prune(ctx: Context, projectId: number): Promise<void> {
 /** Directories under `releases/` that no row knows: what a killed deployment left. Nothing may be under way. */
 export async function removeLeftovers(ctx: Context, projectId: number, name: string): Promise<void> {
   const known = new Set(
-    ctx.store.releases
-      .list(projectId)
-      .flatMap((r) => (r.prunedAt === null ? [String(r.number), String(r.slug)] : [])),
+    ctx.store.releases.kept(projectId).flatMap(({ number, slug }) => [String(number), String(slug)]),
   )
   const directory = ctx.paths.releases(name)
   for (const entry of await readdir(directory).catch(() => [] as string[])) {
@@ -35,7 +33,7 @@ export async function removeLeftovers(ctx: Context, projectId: number, name: str
 function neededSlugs(ctx: Context, projectId: number, current: number | null, keep: number): Set<number> {
   const needed = new Set(ctx.store.instances.ofProject(projectId).map((row) => row.slug))
   for (const one of ctx.runs) if (one.projectId === projectId) needed.add(one.slug)
-  const live = ctx.store.releases.list(projectId).filter((release) => release.prunedAt === null)
+  const live = ctx.store.releases.kept(projectId)
   const serving = live.find((release) => release.number === current)
   if (serving) needed.add(serving.slug)
   const newest = new Set<number>()

@@ -11,6 +11,13 @@ export function createReleases(db: Db, now: () => string) {
     VALUES (@projectId, @number, @deployment, @slug, @kind, @revision, @message, @command, @workers, @envVars, @now)`)
   const find = db.prepare('SELECT * FROM releases WHERE project_id = ? AND number = ?')
   const list = db.prepare('SELECT * FROM releases WHERE project_id = ? ORDER BY number DESC')
+  // a project has thousands of them in time, each with all its config vars: hardly anybody needs the pruned ones
+  const kept = db.prepare(
+    'SELECT * FROM releases WHERE project_id = ? AND pruned_at IS NULL ORDER BY number DESC',
+  )
+  const before = db.prepare(
+    'SELECT * FROM releases WHERE project_id = ? AND deployment < ? ORDER BY number DESC LIMIT 1',
+  )
   const workers = db.prepare('SELECT workers FROM releases WHERE project_id = ? AND number = ?').pluck()
   const current = db
     .prepare(`
@@ -46,6 +53,15 @@ export function createReleases(db: Db, now: () => string) {
     /** Newest first, pruned ones too. */
     list(projectId: number): Release[] {
       return (list.all(projectId) as RawRelease[]).map(toRelease)
+    },
+    /** Those whose files are still there, newest first. */
+    kept(projectId: number): Release[] {
+      return (kept.all(projectId) as RawRelease[]).map(toRelease)
+    },
+    /** The newest that a deployment before this one made. */
+    before(projectId: number, deployment: number): Release | null {
+      const row = before.get(projectId, deployment) as RawRelease | undefined
+      return row ? toRelease(row) : null
     },
     /** Those that went live at this time or later, oldest first; with the number of their deployment. */
     since(projectId: number, time: string): { time: string; release: number; number: number }[] {

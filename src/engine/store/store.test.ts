@@ -231,6 +231,11 @@ test('a release is never written twice, and pruning a slug is noted for all that
       [1, true],
     ],
   )
+  assert.deepEqual(
+    store.releases.kept(shop.id).map(({ number }) => number),
+    [2],
+  )
+  assert.deepEqual([store.releases.before(shop.id, 2)?.number, store.releases.before(shop.id, 1)], [3, null])
   assert.deepEqual(store.releases.find(shop.id, 2)?.envVars, { A: '1' })
   assert.deepEqual(store.releases.find(shop.id, 2)?.workers, { clock: 'node clock.js' })
   assert.deepEqual(store.releases.types(shop.id, 2), ['web', 'clock'])

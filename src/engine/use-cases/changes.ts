@@ -74,7 +74,7 @@ async function versionBefore(
   project: ProjectRow,
   { number }: Deployment,
 ): Promise<Version | null> {
-  const before = ctx.store.releases.list(project.id).find((release) => release.deployment < number)
+  const before = ctx.store.releases.before(project.id, number)
   return before ? versionOfRelease(ctx, project, before) : null
 }
 

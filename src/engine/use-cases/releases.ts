@@ -14,6 +14,12 @@ export function createReleaseCases(ctx: Context) {
     /** Newest first, pruned ones too. */
     list: (project: ProjectRow): Release[] => ctx.store.releases.list(project.id),
 
+    find: (project: ProjectRow, number: number): Release | null =>
+      ctx.store.releases.find(project.id, number),
+
+    /** Those that can be rolled back to, newest first. */
+    kept: (project: ProjectRow): Release[] => ctx.store.releases.kept(project.id),
+
     /**
      * Brings an older release back as a new one: its files and, with `restoreEnv`, its config vars.
      * Without a number: the release before the current one.
@@ -58,13 +64,12 @@ function sourceOf(base: Release): Deployment['source'] {
 }
 
 function findTarget(ctx: Context, project: ProjectRow, number: number | undefined): Release {
-  const releases = ctx.store.releases.list(project.id)
-  const kept = releases.filter((release) => release.prunedAt === null)
+  const kept = ctx.store.releases.kept(project.id)
   const before = (release: Release) => release.number < (project.currentRelease ?? 0)
   const target = number === undefined ? kept.find(before) : kept.find((release) => release.number === number)
   if (target) return target
   const names = kept.map((release) => `v${release.number}`).join(', ') || 'none'
-  if (number !== undefined && releases.some((release) => release.number === number)) {
+  if (number !== undefined && ctx.store.releases.find(project.id, number)) {
     throw new Refusal('conflict', `release: the files of v${number} have been pruned`, {
       hint: `kept are: ${names}`,
     })

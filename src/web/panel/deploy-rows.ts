@@ -32,8 +32,7 @@ export function deployRows(
 
 /** Numbers of the releases whose files are still there. */
 export function keptReleases({ engine }: Services, project: ProjectRow): ReadonlySet<number> {
-  const kept = engine.releases.list(project).filter(({ prunedAt }) => prunedAt === null)
-  return new Set(kept.map(({ number }) => number))
+  return new Set(engine.releases.kept(project).map(({ number }) => number))
 }
 
 export function deployRow(

@@ -117,7 +117,7 @@ async function showEnv(
 ): Promise<Response> {
   const frame = await projectFrame(services, c, project, 'env')
   const { problem, input = {}, shown, editing } = said
-  const live = services.engine.releases.list(project).find(({ number }) => number === project.currentRelease)
+  const live = services.engine.releases.find(project, project.currentRelease ?? -1)
   const names = Object.keys(project.envVars).sort()
   return page(
     c,

@@ -50,7 +50,7 @@ export function rollbackPages(services: Services): Hono<Env> {
 
 function releaseOf({ engine }: Services, project: ProjectRow, text: string | undefined): Release {
   const number = parse(releaseNumber, text)
-  const release = engine.releases.list(project).find((one) => one.number === number)
+  const release = engine.releases.find(project, number)
   if (!release) throw new Refusal('not_found', `${project.name} has no release v${number}`)
   return release
 }
