@@ -2,55 +2,41 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Deployment } from '../../engine/domain/deployment.ts'
 import { deploymentCause } from './deployment-cause.ts'
-import { stepViews } from './deployment-steps.ts'
 
-const failed = {
-  number: 5,
+const failed: Deployment = {
+  id: 1,
+  projectId: 1,
+  number: 1,
   status: 'failed',
-  source: { kind: 'git', revision: 'e75b86e', message: null },
-  startedAt: '2030-01-01T00:00:00.000Z',
-  finishedAt: '2030-01-01T00:00:06.000Z',
-  steps: [
-    { name: 'Receive', status: 'done', ms: 21, note: '' },
-    { name: 'Start', status: 'failed', ms: 6_000, note: 'npm start' },
-  ],
-  error: { code: 'wrong_port', message: 'nothing answered on PORT 20014 within 6s', hint: 'use PORT' },
-} as unknown as Deployment
+  source: { kind: 'git', revision: 'a'.repeat(40), message: null },
+  release: null,
+  startedAt: '2026-01-01T00:00:00.000Z',
+  finishedAt: '2026-01-01T00:00:01.000Z',
+  steps: [],
+  error: { code: 'build_failed', message: 'npm run build ended with 2', hint: null },
+  by: 'ada',
+}
 
-const output = (...texts: string[]) => ({
-  skipped: 0,
-  lines: texts.map((text, at) => ({ text, number: at + 1 })),
-})
+function lineOf(...texts: string[]): string | undefined {
+  const lines = texts.map((text, index) => ({ text, number: index + 1 }))
+  return deploymentCause(failed, { lines, skipped: 0 })?.line?.text
+}
 
-test('the cause tells the facts that stand between the verdict and the hint, and what served meanwhile', () => {
-  const cause = deploymentCause(
-    failed,
-    output(
-      '  | v9 is still live. Full output:',
-      'error: wrong_port: nothing answered on PORT 20014 within 6s',
-      '  The app is running, but it listens on port 3000.',
-      'hint: use PORT',
-      '  v4 is still live. Full output:',
-      '  http://127.0.0.1:3000/projects/shop/deploys/5',
-    ),
+test('the line that names a place says it best, then one that begins with an error', () => {
+  const compiler = 'src/search.ts(12,7): error TS2322: no'
+  assert.equal(lineOf('error: something', compiler), compiler)
+  assert.equal(
+    lineOf('it failed', './@scope/page.vue:3 cannot be read'),
+    './@scope/page.vue:3 cannot be read',
   )
-  assert.deepEqual(cause?.facts, ['The app is running, but it listens on port 3000.'])
-  assert.equal(cause?.served, 'v4')
+  assert.equal(lineOf('it failed', 'TypeError: x is not a function'), 'TypeError: x is not a function')
+  assert.equal(lineOf('all is well'), undefined)
 })
 
-test('a first deploy that failed, or one without output, has nothing that served', () => {
-  const alone = deploymentCause(
-    failed,
-    output('error: no_package: nothing to run', '  nothing else has changed. Full output:', '  http://x/1'),
-  )
-  assert.deepEqual([alone?.facts, alone?.served], [[], null])
-  const silent = deploymentCause(failed, null)
-  assert.deepEqual([silent?.facts, silent?.served], [[], null])
-})
-
-test('the step of a release command is listed only where there was one', () => {
-  const names = (steps: readonly object[]) =>
-    stepViews({ ...failed, steps } as Deployment).map(({ name }) => name)
-  assert.deepEqual(names(failed.steps), ['Receive', 'Install', 'Build', 'Start', 'Health'])
-  assert.ok(names([{ name: 'Release', status: 'done', ms: 1, note: '' }]).includes('Release'))
+test('thousands of long lines made for it do not keep the server busy', () => {
+  const began = process.cpuUsage()
+  for (const part of ['a.', 'a-', 'a.js-', 'Error', ':', 'node:'])
+    lineOf(...Array.from({ length: 100 }, () => `fail ${part.repeat(8_000 / part.length)}`))
+  const { user } = process.cpuUsage(began)
+  assert.ok(user < 2_000_000, `${user / 1000} ms`)
 })

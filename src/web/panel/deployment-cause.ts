@@ -47,9 +47,10 @@ function verdictOf(lines: readonly OutputLine[]): Pick<Cause, 'facts' | 'served'
 
 const verdict = /^error: \w+: /
 
+/** Lines are anybody's, thousands of them and long: each pattern must be done in one pass. */
 const telling = [
   // compilers and bundlers name the place
-  /\b[\w./@-]+\.(?:[cm]?[jt]sx?|vue|svelte|css|json)[:(]\d+/,
+  /(?<=[\w./@-])\.(?:[cm]?[jt]sx?|vue|svelte|css|json)[:(]\d/,
   /^\W*(?:\w*Error|error)\b.*\S/,
   /\berror\b[: ]/i,
 ]
