@@ -342,3 +342,19 @@ test('hundreds of leftovers are put right in one start', async () => {
     },
   )
 })
+
+test('a release that goes live while strangers are being ended is not taken for one that is missing', async () => {
+  await afterDeath(
+    async () => {},
+    async (lab, project) => {
+      const stranger = groupOf('ghost', 1_000_000, 1)
+      await lab.memory.start(stranger)
+      lab.faults.stop = async ({ project: name }) => {
+        if (name === stranger.project) await lab.deploy(project, lab.commit(revisionOf('b')))
+      }
+      await lab.engine.mend()
+      await lab.engine.applyRoutes()
+      assert.equal(await lab.visit('shop.localhost'), '200 v2')
+    },
+  )
+})

@@ -42,8 +42,9 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
 export async function mendProcesses(ctx: Context): Promise<void> {
   const ended = await ctx.runtime.endOrphans()
   if (ended > 0) ctx.report.info(`${ended} orphaned processes ended`)
+  await endStrangers(ctx, await ctx.runtime.list())
+  // that took its time: what went live meanwhile runs, and must not be given another port
   const running = await ctx.runtime.list()
-  await endStrangers(ctx, running)
   const missing = ctx.store.projects
     .list()
     .filter((project) => project.status !== 'stopped')
