@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdir, rename, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readlink, rename, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
+import { until } from '../../testing/until.ts'
 import { createFollowers, type FollowQuery, type LogBatch } from './follow.ts'
 import { readNewest } from './history.ts'
+import { readWhole } from './whole.ts'
 
 interface Write {
   readonly stream?: 'out' | 'err'
@@ -277,6 +279,26 @@ test('all viewers share one tail, which ends with the last of them', async () =>
     for (const viewer of viewers) await viewer.leave()
     assert.equal(watched(), 0)
   }))
+
+test('a log that cannot be followed or read is told, and no file of the others stays open', async () =>
+  scene(async ({ directory, write }) => {
+    for (const instance of ['web.1', 'web.3']) await write('here\n', { instance })
+    await mkdir(path.join(directory, 'web.2.log'))
+    const followers = createFollowers({ clock: () => Date.now(), onError: () => {} })
+    const batches = followers.follow(directory, { lines: 10 }, new AbortController().signal)
+    await assert.rejects(batches.next(), { code: 'EISDIR' })
+    assert.equal(followers.watched(), 0)
+    const whole = readWhole(directory, {}, new AbortController().signal)
+    await assert.rejects(whole.next(), { code: 'EISDIR' })
+    await until('all files are closed', async () => (await openBelow(directory)).length === 0)
+  }))
+
+/** What this process holds open there; Linux, elsewhere nothing. */
+async function openBelow(directory: string): Promise<string[]> {
+  const names = await readdir('/proc/self/fd').catch(() => [] as string[])
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')))
+  return targets.filter((target) => target.startsWith(`${directory}/`))
+}
 
 test('a cursor that no server wrote is refused', () => {
   const followers = createFollowers({ clock: () => 0, onError: () => {} })

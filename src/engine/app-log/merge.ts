@@ -35,8 +35,8 @@ export function mergeByTime<T extends Timed>(lists: readonly (readonly T[])[]): 
 export async function* mergeStreams<T extends Timed>(
   streams: readonly AsyncIterator<T>[],
 ): AsyncGenerator<T> {
-  const heads = await Promise.all(streams.map(async (stream) => ({ stream, result: await stream.next() })))
   try {
+    const heads = await Promise.all(streams.map(async (stream) => ({ stream, result: await stream.next() })))
     for (;;) {
       let best: { stream: AsyncIterator<T>; result: IteratorResult<T> } | null = null
       for (const head of heads) {
@@ -48,6 +48,6 @@ export async function* mergeStreams<T extends Timed>(
       best.result = await best.stream.next()
     }
   } finally {
-    for (const { stream } of heads) await stream.return?.()
+    for (const stream of streams) await stream.return?.()
   }
 }

@@ -47,7 +47,7 @@ export class Tail {
     this.ready = this.#begin()
     this.ready.then(
       () => this.#run(),
-      () => {},
+      () => this.#close(),
     )
   }
 
@@ -99,6 +99,10 @@ export class Tail {
         await pause(pollMs)
       }
     }
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
     for (const file of this.#files.values()) await file.close()
   }
 
