@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { test } from 'node:test'
+import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { isRefusal } from '../domain/refusal.ts'
-import { parseProcfile } from './procfile.ts'
+import { parseProcfile, readProcfile } from './procfile.ts'
 
 test('every line with a type is a command, web and release stand for themselves', () => {
   const text = 'web: node web.js\nworker: node work.js\n\nclock:node tick.js\nrelease: npx migrate\n'
@@ -37,5 +40,19 @@ test('a name that no file or process can carry is refused, and so are too many',
       (error) => isRefusal(error, 'rejected_tree'),
       text,
     )
+  }
+})
+
+test('a line of spaces without end is read in one pass, and a file without end not at all', async () => {
+  const began = performance.now()
+  parseProcfile(`web: a${' '.repeat(90_000)}b${' '.repeat(9_000)}\u2028`)
+  assert.ok(performance.now() - began < 1_000)
+  const slug = await temporaryDirectory('procfile')
+  try {
+    await writeFile(path.join(slug, 'Procfile'), `web: node a.js${' '.repeat(100_000)}`)
+    await assert.rejects(readProcfile(slug), (error) => isRefusal(error, 'rejected_tree'))
+    assert.equal(await readProcfile(path.join(slug, 'none')), null)
+  } finally {
+    await removeDirectory(slug)
   }
 })

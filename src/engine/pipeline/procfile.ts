@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { processTypePattern } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
@@ -12,13 +12,17 @@ export interface Procfile {
 }
 
 const mostTypes = 20
+/** Bytes; it is read as a whole. */
+const largest = 100_000
 /** Names that one-off commands and the release phase carry in logs and in NODEPILOT_INSTANCE. */
 const taken: ReadonlySet<string> = new Set(['run'])
 
 /** The slug's Procfile; null where there is none. Refuses with `rejected_tree` names that cannot be used. */
 export async function readProcfile(slug: string): Promise<Procfile | null> {
   try {
-    return parseProcfile(await readFile(path.join(slug, 'Procfile'), 'utf8'))
+    const file = path.join(slug, 'Procfile')
+    if ((await stat(file)).size > largest) throw tooLarge()
+    return parseProcfile(await readFile(file, 'utf8'))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
@@ -29,8 +33,9 @@ export async function readProcfile(slug: string): Promise<Procfile | null> {
 export function parseProcfile(text: string): Procfile {
   const commands = new Map<string, string>()
   for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-    const [, type, command] = /^([A-Za-z0-9_-]+):\s*(.+?)\s*$/.exec(line) ?? []
-    if (type !== undefined && command !== undefined && !commands.has(type)) commands.set(type, command)
+    const [, type, rest] = /^([A-Za-z0-9_-]+):(.*)$/.exec(line) ?? []
+    const command = rest?.trim()
+    if (type !== undefined && command && !commands.has(type)) commands.set(type, command)
   }
   const web = commands.get('web') ?? null
   const release = commands.get('release') ?? null
@@ -44,6 +49,12 @@ export function parseProcfile(text: string): Procfile {
 function checkType(type: string): void {
   if (processTypePattern.test(type) && !taken.has(type)) return
   throw refuse(`Procfile: "${type.slice(0, 60)}" cannot be the name of a process type`)
+}
+
+function tooLarge(): Refusal {
+  return new Refusal('rejected_tree', 'Procfile: it has more than 100 kB', {
+    hint: 'put long commands into scripts of their own',
+  })
 }
 
 function refuse(sentence: string): Refusal {

@@ -71,9 +71,10 @@ export function createConfigVarCases(ctx: Context) {
 function namesThatDiffer(before: Vars, after: Vars): AuditFacts {
   const names = Object.keys(after)
   return {
-    added: names.filter((name) => before[name] === undefined),
-    changed: names.filter((name) => before[name] !== undefined && before[name] !== after[name]),
-    removed: Object.keys(before).filter((name) => after[name] === undefined),
+    // `constructor` is a name like any other
+    added: names.filter((name) => !Object.hasOwn(before, name)),
+    changed: names.filter((name) => Object.hasOwn(before, name) && before[name] !== after[name]),
+    removed: Object.keys(before).filter((name) => !Object.hasOwn(after, name)),
   }
 }
 

@@ -40,3 +40,11 @@ test('what is exported is read back as it was', () => {
   const values = { A: 'plain', B: 'it\'s\n"quoted" $x \\n', C: ' spaces # ', D: '', E: 'a\r\nb', F: '`' }
   assert.deepEqual(parseDotEnv(formatDotEnv(values)), values)
 })
+
+test('a quote over many lines is read once, and so is one that is never closed', () => {
+  const began = performance.now()
+  const lines = '\\\n'.repeat(400_000)
+  assert.equal(parseDotEnv(`A="${lines}"\nB=2`).B, '2')
+  assert.throws(() => parseDotEnv(`A='${'\n'.repeat(900_000)}`), /the quote of A is never closed/)
+  assert.ok(performance.now() - began < 5_000)
+})

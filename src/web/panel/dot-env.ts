@@ -19,17 +19,20 @@ export function parseDotEnv(text: string): Record<string, string> {
       values[name] = bare(rest)
       continue
     }
-    let whole = rest
+    const pieces = [rest.slice(1)]
     const began = index
-    while (closing(whole, quote) === -1) {
+    let end = closing(pieces[0] ?? '', quote)
+    while (end === -1) {
       index++
       if (index >= lines.length) throw wrong(began, `the quote of ${name} is never closed`)
-      whole += `\n${lines[index]}`
+      const next = lines[index] ?? ''
+      pieces.push(next)
+      end = closing(next, quote)
     }
-    const end = closing(whole, quote)
-    if (!/^\s*(#.*)?$/.test(whole.slice(end + 1)))
-      throw wrong(index, `something follows the value of ${name}`)
-    values[name] = quote === '"' ? unquote(whole.slice(1, end)) : whole.slice(1, end)
+    const last = pieces.pop() ?? ''
+    if (!/^\s*(#.*)?$/.test(last.slice(end + 1))) throw wrong(index, `something follows the value of ${name}`)
+    const value = [...pieces, last.slice(0, end)].join('\n')
+    values[name] = quote === '"' ? unquote(value) : value
   }
   return values
 }
@@ -57,9 +60,9 @@ function bare(rest: string): string {
   return rest.replace(/(^|\s)#.*$/, '').trim()
 }
 
-/** Where the quote that opens at 0 closes; -1 when it does not. */
+/** Where an open quote closes in this line; -1 when it does not. */
 function closing(text: string, quote: string): number {
-  for (let at = 1; at < text.length; at++) {
+  for (let at = 0; at < text.length; at++) {
     if (quote === '"' && text[at] === '\\') at++
     else if (text[at] === quote) return at
   }
