@@ -30,7 +30,7 @@ export async function backup(flags: Flags, options: BackupFlags, json: boolean):
     const wanted = { keys: options.keys ?? false, slugs: options.slugs ?? false }
     const stop = new AbortController()
     process.once('SIGINT', () => stop.abort(new Refusal('cancelled', 'the backup was cancelled')))
-    const made = await makeBackup({ paths, store, repositories, clock }, wanted, stop.signal)
+    const made = await makeBackup({ paths, repositories, clock }, wanted, stop.signal)
     const shelf = createShelf(paths.backups)
     const { id, bytes } = made
     const report = createReport((text) => void process.stderr.write(text), clock)

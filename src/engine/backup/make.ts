@@ -2,9 +2,7 @@ import { randomInt } from 'node:crypto'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Paths } from '../paths.ts'
-import type { ProjectRow } from '../store/projects.ts'
-import type { Store } from '../store/store.ts'
-import { checkDatabaseFile, copyDatabase } from './database-copy.ts'
+import { checkDatabaseFile, copyDatabase, readCopy, type SavedProject } from './database-copy.ts'
 import type { Manifest } from './manifest.ts'
 import { type Backup, createShelf } from './shelf.ts'
 import { unpackBackup } from './unpack.ts'
@@ -21,7 +19,6 @@ export interface BundledRepositories {
 
 export interface BackupDeps {
   readonly paths: Paths
-  readonly store: Store
   readonly repositories: BundledRepositories
   readonly clock: () => number
 }
@@ -53,14 +50,14 @@ export async function makeBackup(
   const archive = path.join(staging, 'archive.tar.gz')
   await mkdir(staging, { recursive: true, mode: 0o700 })
   try {
-    const projects = deps.store.projects.list()
+    // first: whatever comes to files and repositories afterwards, no row of it names what is not there
+    const snapshot = path.join(staging, 'nodepilot.db')
+    await copyDatabase(paths.database, snapshot)
+    await checkDatabaseFile(snapshot)
+    const projects = readCopy(snapshot, clock)
     const head = { id, createdAt, ...options, projects: projects.map(({ name }) => name) }
-    const manifest = await writeArchive(
-      archive,
-      head,
-      contents(deps, options, projects, staging, signal),
-      signal,
-    )
+    const items = contents(deps, options, projects, { staging, snapshot }, signal)
+    const manifest = await writeArchive(archive, head, items, signal)
     await prove(deps, archive, path.join(staging, 'proof'), signal)
     const { size: bytes } = await stat(archive)
     const backup = describe(manifest, bytes, new Date(clock()).toISOString())
@@ -75,25 +72,20 @@ export async function makeBackup(
 }
 
 async function* contents(
-  { paths, store, repositories }: BackupDeps,
+  { paths, repositories }: BackupDeps,
   { keys, slugs }: BackupOptions,
-  projects: readonly ProjectRow[],
-  staging: string,
+  projects: readonly SavedProject[],
+  { staging, snapshot }: { readonly staging: string; readonly snapshot: string },
   signal: AbortSignal,
 ): AsyncGenerator<Item> {
-  // first: whatever comes to files and repositories afterwards, no row of it names what is not there
-  const snapshot = path.join(staging, 'nodepilot.db')
-  await copyDatabase(paths.database, snapshot)
-  await checkDatabaseFile(snapshot)
   yield* oneFile(snapshot, 'nodepilot.db')
   for await (const item of oneFile(paths.settings, 'nodepilot.json')) if (item.kind === 'file') yield item
   if (keys) yield* walkFiles(paths.keys, 'keys')
-  for (const { name, id, currentRelease } of projects) {
+  for (const { name, release } of projects) {
     const bundle = path.join(staging, `${name}.bundle`)
     if (await repositories.bundle(name, bundle, signal)) yield* oneFile(bundle, `repositories/${name}.bundle`)
     await rm(bundle, { force: true })
     yield* walk(paths.data(name), `projects/${name}/data`)
-    const release = store.releases.find(id, currentRelease ?? -1)
     if (!release || (release.source.kind === 'git' && !slugs)) continue
     const slug = paths.release(name, release.slug)
     yield* walk(slug, `projects/${name}/releases/${release.slug}`, slugs ? {} : { without: modules })

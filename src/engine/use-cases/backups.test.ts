@@ -4,10 +4,12 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { createLab, type Lab } from '../../testing/engine-lab.ts'
 import { until } from '../../testing/until.ts'
+import { unpackBackup } from '../backup/unpack.ts'
 import { walk } from '../backup/walk.ts'
 import { theServer as who } from '../domain/audit.ts'
 import { isRefusal } from '../domain/refusal.ts'
 import { createEngine, type Engine, type EngineDeps } from '../engine.ts'
+import { openDatabase } from '../store/database.ts'
 
 const plain = { keys: false, slugs: false }
 
@@ -91,6 +93,34 @@ test('one is made by itself when the newest is old enough, and not before', asyn
     now += 2 * hour
     await engine.backups.keepMaking()
     await until('the regular backup', async () => (await engine.backups.list()).length === 1 || undefined)
+  })
+})
+
+test('what was saved is what the saved database names, whatever changes meanwhile', async () => {
+  await withEngine({}, async (lab, engine) => {
+    const shop = await engine.projects.create({ name: 'shop' }, who)
+    const projects = {
+      ...lab.store.projects,
+      list: () => {
+        const found = lab.store.projects.list()
+        // somebody is faster than the copy of the database
+        lab.store.projects.remove(shop.id)
+        lab.store.projects.create({ ...shop, name: 'other' })
+        return found
+      },
+    }
+    const { transaction, ...tables } = lab.store
+    const other = createEngine({ ...lab.deps, store: { ...tables, transaction, projects } })
+    const backup = await other.backups.make(plain, who)
+    await other.close()
+    const scratch = path.join(lab.home, 'scratch')
+    await mkdir(scratch)
+    const { file } = await engine.backups.download(backup.id, who)
+    await unpackBackup(file, scratch, new AbortController().signal)
+    const db = openDatabase(path.join(scratch, 'nodepilot.db'))
+    const saved = db.prepare('SELECT name FROM projects').pluck().all()
+    db.close()
+    assert.deepEqual(backup.projects, saved)
   })
 })
 
