@@ -184,8 +184,14 @@ describe('homes and starts', { timeout: 180_000 }, () => {
     const { url } = JSON.parse(await readFile(join(home, 'run', 'server.json'), 'utf8')) as { url: string }
     const file = join(home, 'run', 'setup')
     assert.equal((await stat(file)).mode & 0o777, 0o600)
-    const code = (await readFile(file, 'utf8')).trim().split('#')[1] ?? ''
     const setUp = (body: object) => ask(url, '/api/setup', { method: 'POST', body })
+    const codeIn = (link: string) => link.trim().split('#')[1] ?? ''
+    const first = codeIn(await readFile(file, 'utf8'))
+    const reset = await command(nodepilot, ['setup', '--reset'], { env: { NODEPILOT_HOME: home } })
+    assert.equal(await readFile(file, 'utf8'), reset.out, 'the file names a link that has ended')
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+    assert.notEqual((await setUp({ code: first, username: 'eve', password: 'a long password' })).status, 201)
+    const code = codeIn(reset.out)
     assert.notEqual(
       (await setUp({ code: 'wrong', username: 'eve', password: 'a long password' })).status,
       201,
