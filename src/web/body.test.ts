@@ -96,6 +96,17 @@ test('JSON is read by its schema, and what is wrong is named field by field', as
   })
 })
 
+test('a body full of wrong fields is answered shortly', async () => {
+  await withWeb(async ({ post }) => {
+    const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`field-${n}`, n]))
+    for (const body of [many, { ['x'.repeat(900_000)]: 1 }]) {
+      const wrong = await post('/json', { body })
+      assert.equal(wrong.status, 422)
+      assert.ok(wrong.text.length < 10_000, String(wrong.text.length))
+    }
+  })
+})
+
 test('broken JSON is 400, another type 415, and an empty body is an empty object', async () => {
   await withWeb(async ({ post }) => {
     assert.equal((await post('/json', { body: '{', headers: json })).status, 400)

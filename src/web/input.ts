@@ -21,21 +21,28 @@ export function readQuery<T extends z.ZodType>(c: Context<Env>, schema: T): z.in
   return parse(schema, c.req.query())
 }
 
-/** Values of any origin by their schema; the refusal names every field that is wrong. */
+/** Fields that a refusal names: a megabyte of wrong ones, from anybody, is not answered with ten. */
+const mostNamed = 20
+
+function named(path: readonly PropertyKey[]): string {
+  return path.join('.').slice(0, 200)
+}
+
+/** Values of any origin by their schema; the refusal names the fields that are wrong, twenty at most. */
 export function parse<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const fields = parsed.error.issues.flatMap((issue) =>
+  const fields = parsed.error.issues.slice(0, mostNamed).flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({
-          field: [...issue.path, key].join('.'),
+      ? issue.keys.slice(0, mostNamed).map((key) => ({
+          field: named([...issue.path, key]),
           message: 'there is no such field',
         }))
-      : [{ field: issue.path.join('.') || 'body', message: messageOf(issue) }],
+      : [{ field: named(issue.path) || 'body', message: messageOf(issue) }],
   )
   const first = fields[0]
   throw new Refusal('invalid', `${first?.field}: ${first?.message}`, {
-    fields,
+    fields: fields.slice(0, mostNamed),
     hint: 'mend the named fields and send it again',
   })
 }
