@@ -22,6 +22,21 @@ export const configVars = z.record(varName, varValue)
 /** A change: null removes. */
 export const configVarChange = z.record(varName, varValue.nullable())
 
+/** The kernel hands a process its environment and arguments in about 2 MB; every release keeps a copy of them too. */
+const mostConfigVars = 500
+const mostConfigBytes = 512_000
+
+/** Why no process could be started with these; null: they fit. */
+export function configVarsProblem(vars: Readonly<Record<string, string>>): string | null {
+  const entries = Object.entries(vars)
+  if (entries.length > mostConfigVars) return `a project has at most ${mostConfigVars} config vars`
+  const bytes = entries.reduce(
+    (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value),
+    0,
+  )
+  return bytes > mostConfigBytes ? 'all config vars together hold at most 512 kB' : null
+}
+
 export interface InstanceFacts {
   readonly project: string
   readonly release: number

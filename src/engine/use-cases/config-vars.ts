@@ -1,6 +1,8 @@
 import type { Context } from '../context.ts'
 import type { AuditFacts } from '../domain/audit.ts'
 import type { Deployment } from '../domain/deployment.ts'
+import { configVarsProblem } from '../domain/environment.ts'
+import { Refusal } from '../domain/refusal.ts'
 import { proveSlug } from '../pipeline/deploy.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { attempt } from './attempt.ts'
@@ -57,13 +59,13 @@ export function createConfigVarCases(ctx: Context) {
   }
 
   return {
-    /** Replaces all. */
+    /** Replaces all. Refuses with `invalid` what is too much for a process. */
     put: (project: ProjectRow, values: Vars, apply: boolean, by: By) =>
-      change(project, () => values, apply, by),
+      change(project, () => fitting(values), apply, by),
 
     /** Merges; null removes. */
     patch: (project: ProjectRow, values: Readonly<Record<string, string | null>>, apply: boolean, by: By) =>
-      change(project, (current) => merge(current, values), apply, by),
+      change(project, (current) => fitting(merge(current, values)), apply, by),
   }
 }
 
@@ -76,6 +78,16 @@ function namesThatDiffer(before: Vars, after: Vars): AuditFacts {
     changed: names.filter((name) => Object.hasOwn(before, name) && before[name] !== after[name]),
     removed: Object.keys(before).filter((name) => !Object.hasOwn(after, name)),
   }
+}
+
+/** Refuses before anything is stored or started. */
+export function fitting(vars: Vars): Vars {
+  const message = configVarsProblem(vars)
+  if (message === null) return vars
+  throw new Refusal('invalid', `envVars: ${message}`, {
+    hint: 'keep large values in a file of the data folder, or remove some',
+    fields: [{ field: 'envVars', message }],
+  })
 }
 
 function merge(current: Vars, change: Readonly<Record<string, string | null>>): Vars {

@@ -9,6 +9,7 @@ import { discard, groupsOf } from '../pipeline/discard.ts'
 import { settle } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
 import type { ProjectChange, ProjectRow } from '../store/projects.ts'
+import { fitting } from './config-vars.ts'
 import { answersAt } from './domains.ts'
 import { type ProjectView, viewAll, viewOne } from './project-view.ts'
 import { endRuns } from './run.ts'
@@ -29,6 +30,7 @@ export function createProjectCases(ctx: Context) {
     /** Whoever creates a project owns it. Refuses with `invalid` (name), `conflict` (taken). Nothing runs yet. */
     async create(input: NewProjectInput, who: Who): Promise<ProjectRow> {
       const { name, displayName } = chooseName(input)
+      const envVars = fitting(input.envVars ?? {})
       requireFree(ctx, name)
       await mkdir(paths.releases(name), { recursive: true, mode: 0o700 })
       await mkdir(paths.data(name), { recursive: true, mode: 0o700 })
@@ -41,7 +43,7 @@ export function createProjectCases(ctx: Context) {
           path: paths.project(name),
           startCommand: input.startCommand ?? '',
           port: input.port ?? null,
-          envVars: input.envVars ?? {},
+          envVars,
         })
         if (who.userId !== null) store.members.put(created.id, who.userId, 'owner')
         return created

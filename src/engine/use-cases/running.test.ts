@@ -157,6 +157,20 @@ test('new config vars are a new release of the same files; the same ones again a
   })
 })
 
+test('more config vars than a process can be started with are refused, and nothing changes', async () => {
+  await withReleases(1, async (lab, fresh) => {
+    const many = (count: number, value: string) =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`VAR_${n}`, value]))
+    const { configVars } = lab.engine
+    await assert.rejects(configVars.put(fresh(), many(501, ''), false, by), coded('invalid'))
+    await assert.rejects(configVars.put(fresh(), many(20, 'x'.repeat(30_000)), true, by), coded('invalid'))
+    assert.deepEqual([fresh().envVars, fresh().currentRelease], [{}, 1])
+    await configVars.put(fresh(), many(500, ''), false, by)
+    await assert.rejects(configVars.patch(fresh(), { ONE_MORE: '' }, false, by), coded('invalid'))
+    assert.equal(Object.keys(fresh().envVars).length, 500)
+  })
+})
+
 test('config vars with which the app does not start are not stored', async () => {
   await withReleases(1, async (lab, fresh) => {
     lab.faults.app = () => ({ does: 'crash', code: 1, says: ['no'] })
