@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:http'
 import net from 'node:net'
@@ -25,6 +25,14 @@ test('a home has one server: the second is refused while the first answers', asy
     await assert.rejects(listenOnSocket(file), (error) => isRefusal(error, 'conflict'))
     await closeServer(first)
     await closeServer(await listenOnSocket(file))
+  })
+})
+
+test('nobody but the owner can speak to the socket', async () => {
+  await withSocket(async (file) => {
+    const server = await listenOnSocket(file)
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+    await closeServer(server)
   })
 })
 

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import net from 'node:net'
 import { Refusal } from './engine/domain/refusal.ts'
@@ -25,6 +25,7 @@ export async function listenOnSocket(file: string): Promise<Server> {
     server.once('error', reject)
     server.listen(file, () => resolve())
   })
+  await chmod(file, 0o600)
   return server
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 export type Db = Database.Database
@@ -8,6 +8,7 @@ export type Db = Database.Database
  * WAL so that readers never wait for the writer; FULL so that a commit survives a power cut.
  */
 export function openDatabase(file: string): Db {
+  if (file !== ':memory:') keepPrivate(file)
   const db = new Database(file)
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
@@ -15,6 +16,12 @@ export function openDatabase(file: string): Db {
   db.pragma('foreign_keys = ON')
   migrate(db)
   return db
+}
+
+/** For its owner alone; SQLite gives its other files (WAL, shared memory) the rights of this one. */
+function keepPrivate(file: string): void {
+  closeSync(openSync(file, 'a', 0o600))
+  chmodSync(file, 0o600)
 }
 
 /** Applies `migrations/NNN-name.sql` in order, each in one transaction; `user_version` remembers how far. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
@@ -37,6 +38,9 @@ test('a new database has the newest schema, and opening it again changes nothing
     const first = openDatabase(file)
     const version = first.pragma('user_version', { simple: true })
     addProject(createStore(first, Date.now), 'shop')
+    for (const name of await readdir(directory)) {
+      assert.equal((await stat(path.join(directory, name))).mode & 0o777, 0o600, name)
+    }
     first.close()
     const again = openDatabase(file)
     assert.equal(again.pragma('user_version', { simple: true }), version)
