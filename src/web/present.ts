@@ -31,6 +31,7 @@ export function presentProject(
     privateModules: project.privateModules,
     memoryLimitMb: project.memoryLimitMb,
     overlapWorkers: project.overlapWorkers,
+    ...project.settings,
     release: project.currentRelease,
     processes,
     instances,

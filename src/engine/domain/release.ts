@@ -1,5 +1,6 @@
 import type { SourceKind } from '../ports.ts'
 import type { Commands } from './process.ts'
+import type { ReleasePlan } from './release-plan.ts'
 
 /** A numbered pair of slug and config-var snapshot; never edited. */
 export interface Release extends Commands {
@@ -11,6 +12,7 @@ export interface Release extends Commands {
   readonly slug: number
   readonly source: { readonly kind: SourceKind; readonly revision: string; readonly message: string | null }
   readonly envVars: Readonly<Record<string, string>>
+  readonly plan: ReleasePlan
   readonly createdAt: string
   /** When its slug was removed from disk; null while it can be rolled back to. */
   readonly prunedAt: string | null

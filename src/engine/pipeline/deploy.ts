@@ -4,6 +4,7 @@ import type { Deployment } from '../domain/deployment.ts'
 import { countOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
+import { plainPlan } from '../domain/release-plan.ts'
 import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { boot } from './boot.ts'
@@ -65,7 +66,7 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     const { source: origin } = work.deployment
     const { envVars } = work.project
     const { command } = start
-    const files = { slug: work.release, source: origin, command, workers, envVars }
+    const files = { slug: work.release, source: origin, command, workers, envVars, plan: plainPlan }
     return await bootRelease(ctx, work, files, start.origin)
   } catch (error) {
     await rm(slug, { recursive: true, force: true })
@@ -194,15 +195,15 @@ async function releasePhase(ctx: Context, work: Work, directory: string, command
 async function bootRelease(
   ctx: Context,
   work: Work,
-  files: Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'envVars'>,
+  files: Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'envVars' | 'plan'>,
   origin: string,
 ): Promise<Candidate> {
   const { project, deployment, release, journal, signal } = work
-  const { slug, source, command, workers, envVars } = files
+  const { slug, source, command, workers, envVars, plan: how } = files
   const directory = ctx.paths.release(project.name, slug)
   const count = countOf(project.processes, 'web')
   const plan = { project, release, slug, directory, command, origin, envVars, count }
   const web = await boot(ctx, plan, journal, signal)
   const made = { projectId: project.id, number: release, deployment: deployment.number }
-  return { web, release: { ...made, slug, source, command, workers, envVars } }
+  return { web, release: { ...made, slug, source, command, workers, envVars, plan: how } }
 }

@@ -1,5 +1,6 @@
 import type { ProcessCounts } from '../domain/process.ts'
 import type { ProjectStatus } from '../domain/project.ts'
+import { type ProjectSettings, readSettings, type SettingsChange } from '../domain/settings.ts'
 import type { Db } from './database.ts'
 
 /** What a project's row says, in the words of the glossary. */
@@ -30,6 +31,7 @@ export interface ProjectRow {
   readonly processes: ProcessCounts
   /** Workers of a new release start while those of the old one still end; else only after that. */
   readonly overlapWorkers: boolean
+  readonly settings: ProjectSettings
 }
 
 export interface NewProject {
@@ -43,9 +45,13 @@ export interface NewProject {
 
 /** What may be changed after creation. */
 export type ProjectChange = {
-  readonly [Key in Exclude<keyof ProjectRow, 'id' | 'name' | 'path' | 'createdAt' | 'updatedAt'>]?:
-    | ProjectRow[Key]
-    | undefined
+  readonly [Key in Exclude<
+    keyof ProjectRow,
+    'id' | 'name' | 'path' | 'createdAt' | 'updatedAt' | 'settings'
+  >]?: ProjectRow[Key] | undefined
+} & {
+  /** What is not named stays. */
+  readonly settings?: SettingsChange | undefined
 }
 
 export type Projects = ReturnType<typeof createProjects>
@@ -62,6 +68,11 @@ export function createProjects(db: Db, now: () => string) {
   const nextDeployment = db.prepare(
     'UPDATE projects SET last_deployment = last_deployment + 1 WHERE id = ? RETURNING last_deployment AS number',
   )
+  const settingsOf = db.prepare('SELECT settings FROM projects WHERE id = ?').pluck()
+  const merged = (id: number, change: unknown): object => {
+    const stored = JSON.parse((settingsOf.get(id) as string | undefined) ?? '{}') as object
+    return { ...stored, ...(change as SettingsChange) }
+  }
   return {
     create(project: NewProject): ProjectRow {
       const { lastInsertRowid } = insert.run({
@@ -89,7 +100,7 @@ export function createProjects(db: Db, now: () => string) {
       const columns = Object.entries(change).filter(([, value]) => value !== undefined)
       if (columns.length === 0) return
       const assignments = columns.map(([key]) => `${columnOf[key as keyof ProjectChange]} = ?`).join(', ')
-      const values = columns.map(([, value]) => toColumn(value))
+      const values = columns.map(([key, value]) => toColumn(key === 'settings' ? merged(id, value) : value))
       db.prepare(`UPDATE projects SET ${assignments}, updated_at = ? WHERE id = ?`).run(...values, now(), id)
     },
     remove(id: number): void {
@@ -117,6 +128,7 @@ const columnOf: Record<keyof ProjectChange, string> = {
   currentRelease: 'current_release',
   processes: 'processes',
   overlapWorkers: 'overlap_workers',
+  settings: 'settings',
 }
 
 function toColumn(value: unknown): string | number | null {
@@ -146,6 +158,7 @@ interface RawProject {
   current_release: number | null
   processes: string
   overlap_workers: number
+  settings: string
 }
 
 function toProject(row: RawProject): ProjectRow {
@@ -169,5 +182,6 @@ function toProject(row: RawProject): ProjectRow {
     currentRelease: row.current_release,
     processes: JSON.parse(row.processes) as Record<string, number>,
     overlapWorkers: row.overlap_workers === 1,
+    settings: readSettings(JSON.parse(row.settings)),
   }
 }

@@ -1,5 +1,6 @@
 import { typesOf } from '../domain/process.ts'
 import type { Release } from '../domain/release.ts'
+import { releasePlan } from '../domain/release-plan.ts'
 import type { SourceKind } from '../ports.ts'
 import type { Db } from './database.ts'
 
@@ -7,8 +8,8 @@ export type Releases = ReturnType<typeof createReleases>
 
 export function createReleases(db: Db, now: () => string) {
   const insert = db.prepare(`
-    INSERT INTO releases (project_id, number, deployment, slug, source_kind, revision, message, command, workers, env_vars, created_at)
-    VALUES (@projectId, @number, @deployment, @slug, @kind, @revision, @message, @command, @workers, @envVars, @now)`)
+    INSERT INTO releases (project_id, number, deployment, slug, source_kind, revision, message, command, workers, env_vars, plan, created_at)
+    VALUES (@projectId, @number, @deployment, @slug, @kind, @revision, @message, @command, @workers, @envVars, @plan, @now)`)
   const find = db.prepare('SELECT * FROM releases WHERE project_id = ? AND number = ?')
   const list = db.prepare('SELECT * FROM releases WHERE project_id = ? ORDER BY number DESC')
   // a project has thousands of them in time, each with all its config vars: hardly anybody needs the pruned ones
@@ -33,8 +34,12 @@ export function createReleases(db: Db, now: () => string) {
   )
   return {
     create(release: Omit<Release, 'createdAt' | 'prunedAt'>): void {
-      const { source, envVars, workers, ...rest } = release
-      const texts = { envVars: JSON.stringify(envVars), workers: JSON.stringify(workers) }
+      const { source, envVars, workers, plan, ...rest } = release
+      const texts = {
+        envVars: JSON.stringify(envVars),
+        workers: JSON.stringify(workers),
+        plan: JSON.stringify(plan),
+      }
       insert.run({ ...rest, ...source, ...texts, now: now() })
     },
     find(projectId: number, number: number): Release | null {
@@ -93,6 +98,7 @@ interface RawRelease {
   command: string
   workers: string
   env_vars: string
+  plan: string
   created_at: string
   pruned_at: string | null
 }
@@ -107,6 +113,7 @@ function toRelease(row: RawRelease): Release {
     command: row.command,
     workers: JSON.parse(row.workers) as Record<string, string>,
     envVars: JSON.parse(row.env_vars) as Record<string, string>,
+    plan: releasePlan.parse(JSON.parse(row.plan)),
     createdAt: row.created_at,
     prunedAt: row.pruned_at,
   }

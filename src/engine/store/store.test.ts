@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
+import { plainPlan } from '../domain/release-plan.ts'
 import { checkDatabase, migrate, openDatabase } from './database.ts'
 import type { InstanceRow } from './instances.ts'
 import { createStore, type Store } from './store.ts'
@@ -220,7 +221,14 @@ test('a release is never written twice, and pruning a slug is noted for all that
   const { store, shop } = createRig()
   assert.equal(store.releases.next(shop.id), 1)
   const commands = { command: 'node .', workers: { clock: 'node clock.js' } }
-  const release = { projectId: shop.id, deployment: 1, source: git, ...commands, envVars: { A: '1' } }
+  const release = {
+    projectId: shop.id,
+    deployment: 1,
+    source: git,
+    ...commands,
+    envVars: { A: '1' },
+    plan: plainPlan,
+  }
   store.releases.create({ ...release, number: 1, slug: 1 })
   store.releases.create({ ...release, number: 2, slug: 2 })
   store.releases.create({ ...release, number: 3, slug: 1 })
@@ -254,7 +262,7 @@ test('everything of a project goes with its row', () => {
   store.deployments.putStep(id, 0, { name: 'Receive', status: 'done', ms: 1, note: '' })
   store.instances.create(row({ projectId: shop.id }))
   const release = { projectId: shop.id, number: 1, slug: 1, deployment: 1, source: git }
-  store.releases.create({ ...release, command: '', workers: {}, envVars: {} })
+  store.releases.create({ ...release, command: '', workers: {}, envVars: {}, plan: plainPlan })
   store.projects.remove(shop.id)
   for (const table of ['deployments', 'deployment_steps', 'releases', 'instances']) {
     assert.equal(db.prepare(`SELECT count(*) FROM ${table}`).pluck().get(), 0, table)

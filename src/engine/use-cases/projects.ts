@@ -84,8 +84,9 @@ export function createProjectCases(ctx: Context) {
     /** Settings take effect with the next deployment or restart. */
     change(project: ProjectRow, change: ProjectChange, who: Who): ProjectRow {
       store.projects.update(project.id, change)
-      const { envVars: _, ...shown } = change
-      ctx.audit({ who, action: 'project.change', project, ...difference({ ...project }, shown) })
+      const { envVars: _, settings, ...columns } = change
+      const facts = difference({ ...project, ...project.settings }, { ...columns, ...settings })
+      ctx.audit({ who, action: 'project.change', project, ...facts })
       return this.get(project.id)
     },
 

@@ -6,6 +6,7 @@ import { presentProject } from '../present.ts'
 import type { Services } from '../services.ts'
 import { createFromForm } from './create-project.ts'
 import * as schemas from './schemas.ts'
+import { toChange } from './settings.ts'
 import * as shapes from './shapes.ts'
 
 const tag = 'Projects'
@@ -84,7 +85,7 @@ export function projectsApi(services: Services): readonly Endpoint[] {
       example: { body: { healthPath: '/healthz', bootTimeoutMs: 30_000 } },
       answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
       handler: async ({ c, project, body, who }) =>
-        c.json(await show(engine.projects.change(project, body, who))),
+        c.json(await show(engine.projects.change(project, toChange(body), who))),
     }),
     endpoint({
       method: 'delete',

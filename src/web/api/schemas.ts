@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { projectRoles } from '../../engine/domain/access.ts'
 import { configVarChange, configVars } from '../../engine/domain/environment.ts'
 import { mostInstances, processTypePattern } from '../../engine/domain/process.ts'
+import { settingsChange } from '../../engine/domain/settings.ts'
 
 /** What clients may send. Everything that validates is here, and types are inferred from it. */
 
@@ -66,6 +67,7 @@ export const changeProject = z
     privateModules: z.boolean(),
     overlapWorkers: z.boolean(),
     memoryLimitMb: z.number().int().min(32).max(1_048_576).nullable(),
+    ...settingsChange.shape,
   })
   .partial()
 

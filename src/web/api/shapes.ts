@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { stepNames } from '../../engine/domain/deployment.ts'
+import { settingsChange } from '../../engine/domain/settings.ts'
 
 /** What the API answers. Made for the document and for tests; the values come from `present.ts`. */
 
@@ -23,6 +24,9 @@ export const instance = z
   })
   .meta({ id: 'Instance', description: 'One running copy of a process type.' })
 
+/** As they are: always all of them. */
+const settingsShape = z.strictObject(settingsChange.shape).required().shape
+
 export const project = z
   .strictObject({
     id: z.number().int(),
@@ -43,6 +47,7 @@ export const project = z
     overlapWorkers: z
       .boolean()
       .meta({ description: 'workers of a new release do not wait for the old ones to end' }),
+    ...settingsShape,
     release: z.number().int().nullable(),
     processes: z
       .record(z.string(), z.number().int())

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { Action } from '../../engine/domain/access.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import * as schemas from '../api/schemas.ts'
+import { toChange } from '../api/settings.ts'
 import { parse } from '../input.ts'
 import { paths } from '../paths.ts'
 import { page } from '../render.ts'
@@ -10,6 +11,7 @@ import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
 import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
+import { fieldsIn, fieldsOf, settingGroups, settingsOf } from './settings-fields.ts'
 import { requireTyped } from './settings-users.ts'
 
 interface Said {
@@ -49,6 +51,7 @@ export function projectSettingsPages(services: Services): Hono<Env> {
         input: { ...formOf(project), ...input },
         problem,
         done: doneWords[c.req.query('done') ?? ''],
+        settingCards: settingGroups.map((title) => ({ title, fields: fieldsIn(title) })),
         processes: await processesOf(services, project),
         members: engine.members.list(project),
         roles,
@@ -83,7 +86,7 @@ export function projectSettingsPages(services: Services): Hono<Env> {
   pages.get(paths.panel.projectSettings, signedIn, (c) => show(c, projectOfPage(services, c, 'project.read')))
 
   form(paths.panel.projectSettings, 'project.manage', 'saved', (c, project, input) =>
-    engine.projects.change(project, parse(schemas.changeProject, changeOf(input)), whoOfPage(c)),
+    engine.projects.change(project, toChange(parse(schemas.changeProject, changeOf(input))), whoOfPage(c)),
   )
   form(paths.panel.members, 'project.manage', 'member', (c, project, { username = '', role }) =>
     engine.members.put(project, username.trim(), parse(schemas.putMember, { role }).role, whoOfPage(c)),
@@ -111,6 +114,7 @@ export function formOf(project: ProjectRow): FormFields {
     keepReleases: text(project.keepReleases),
     memoryLimitMb: text(project.memoryLimitMb),
     privateModules: project.privateModules ? 'yes' : '',
+    ...fieldsOf(project.settings),
   }
 }
 
@@ -126,6 +130,7 @@ export function changeOf(input: FormFields): object {
     keepReleases: number(input.keepReleases),
     memoryLimitMb: number(input.memoryLimitMb),
     privateModules: input.privateModules === 'yes',
+    ...settingsOf(input),
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { projectSettings } from '../../engine/domain/settings.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import { changeProject } from '../api/schemas.ts'
 import { rowsOf } from './metrics.ts'
@@ -17,11 +18,12 @@ const row = {
   keepReleases: null,
   memoryLimitMb: 512,
   privateModules: true,
+  settings: projectSettings.parse({ cluster: true, buildCommand: 'make' }),
 } as ProjectRow
 
 test('a project that is shown and sent back unchanged stays as it is', () => {
-  const { deployBranch: _, ...settings } = row
-  assert.deepEqual(changeProject.parse(changeOf(formOf(row))), settings)
+  const { deployBranch: _, settings, ...columns } = row
+  assert.deepEqual(changeProject.parse(changeOf(formOf(row))), { ...columns, ...settings })
 })
 
 test('fields that are empty or no numbers are refused or mean none, never 0', () => {

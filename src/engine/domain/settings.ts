@@ -1,0 +1,60 @@
+import { z } from 'zod'
+
+/**
+ * Everything that can be set for one project beside its columns. One schema is the truth for the database, the
+ * API and its document, the command line and the panel's form: what stands here exists everywhere.
+ * `null` means that the app file, or else the server, decides.
+ */
+
+const command = z.string().trim().min(1).max(1000)
+
+export const projectSettings = z.strictObject({
+  buildCommand: command
+    .nullable()
+    .default(null)
+    .meta({ description: 'null: the app file, else the build script of package.json' }),
+  releaseCommand: command
+    .nullable()
+    .default(null)
+    .meta({ description: 'runs once before a release starts; null: the app file, else the Procfile' }),
+  memoryAction: z
+    .enum(['restart', 'fail'])
+    .default('restart')
+    .meta({ description: 'what happens to an instance that is over its memory limit' }),
+  cluster: z.boolean().default(false).meta({ description: 'web runs in cluster mode of PM2' }),
+  overlap: z
+    .boolean()
+    .default(true)
+    .meta({ description: 'two generations may run at once; false: requests wait while one takes over' }),
+})
+
+export type ProjectSettings = z.infer<typeof projectSettings>
+export type SettingName = keyof ProjectSettings
+
+export const settingNames = Object.keys(projectSettings.shape) as readonly SettingName[]
+
+/** A change: what is not named stays. */
+export const settingsChange = z.strictObject(withoutDefaults()).partial()
+export type SettingsChange = { readonly [Key in SettingName]?: ProjectSettings[Key] | undefined }
+
+/** Of what is stored: settings of a newer or older NodePilot are passed over, faulty ones count as not set. */
+export function readSettings(stored: unknown): ProjectSettings {
+  const given = typeof stored === 'object' && stored !== null ? (stored as Record<string, unknown>) : {}
+  const sound = Object.entries(given).filter(([name, value]) => {
+    const field = (projectSettings.shape as Record<string, z.ZodType>)[name]
+    return field?.safeParse(value).success ?? false
+  })
+  return projectSettings.parse(Object.fromEntries(sound))
+}
+
+type Inner = { [Key in SettingName]: ReturnType<(typeof projectSettings.shape)[Key]['unwrap']> }
+
+/** A default would set what a change does not name. */
+function withoutDefaults(): Inner {
+  const fields = Object.entries(projectSettings.shape).map(([name, field]) => {
+    const { description } = field.meta() ?? {}
+    const inner = field.unwrap()
+    return [name, description === undefined ? inner : inner.meta({ description })]
+  })
+  return Object.fromEntries(fields) as Inner
+}

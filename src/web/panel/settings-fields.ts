@@ -1,0 +1,92 @@
+import type { ProjectSettings, SettingName } from '../../engine/domain/settings.ts'
+import type { FormFields } from './form.ts'
+
+/** How the panel's form shows the settings of `engine/domain/settings.ts`: in cards, in the order of this table. */
+
+export const settingGroups = ['Build', 'Runtime', 'Front door', 'Previews'] as const
+
+export interface SettingField {
+  readonly group: (typeof settingGroups)[number]
+  readonly label: string
+  readonly hint?: string
+  /** `check`: yes or no; `long`: several lines. */
+  readonly type: 'text' | 'number' | 'check' | 'choice' | 'long'
+  /** Value and words, for a choice. */
+  readonly choices?: readonly (readonly [value: string, words: string])[]
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>
+  /** Between what the form holds and the setting, where text, number and yes or no do not do it. */
+  readonly show?: (value: unknown) => string
+  readonly read?: (text: string) => unknown
+}
+
+const line = { maxlength: 1000, autocomplete: 'off', spellcheck: 'false' } as const
+
+export const settingFields: Readonly<Record<SettingName, SettingField>> = {
+  buildCommand: {
+    group: 'Build',
+    label: 'Build command',
+    hint: 'Empty: nodepilot.json, then the build script of package.json.',
+    type: 'text',
+    attributes: line,
+  },
+  releaseCommand: {
+    group: 'Build',
+    label: 'Release command',
+    hint: 'Runs once before a release starts. Empty: nodepilot.json, then the Procfile.',
+    type: 'text',
+    attributes: line,
+  },
+  memoryAction: {
+    group: 'Runtime',
+    label: 'Over the memory limit',
+    type: 'choice',
+    choices: [
+      ['restart', 'restart the process'],
+      ['fail', 'stop it and say so'],
+    ],
+  },
+  cluster: {
+    group: 'Runtime',
+    label: 'Cluster mode',
+    hint: 'The web processes share one port, by the cluster mode of PM2.',
+    type: 'check',
+  },
+  overlap: {
+    group: 'Runtime',
+    label: 'Two versions may run at once',
+    hint: 'Off, for example for an app with an SQLite file: requests wait while one version takes over.',
+    type: 'check',
+  },
+}
+
+/** The settings as the fields of the form. */
+export function fieldsOf(settings: ProjectSettings): FormFields {
+  const shown = Object.entries(settingFields).map(([name, field]) => {
+    const value = settings[name as SettingName]
+    if (field.show) return [name, field.show(value)]
+    if (field.type === 'check') return [name, value ? 'yes' : '']
+    return [name, value === null ? '' : String(value)]
+  })
+  return Object.fromEntries(shown) as FormFields
+}
+
+/** The fields of the form as the API would be sent them: empty means none. */
+export function settingsOf(input: FormFields): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(settingFields).map(([name, field]) => [name, readField(field, input[name]?.trim() ?? '')]),
+  )
+}
+
+function readField(field: SettingField, text: string): unknown {
+  if (field.read) return field.read(text)
+  if (field.type === 'check') return text === 'yes'
+  if (text === '') return null
+  return field.type === 'number' ? Number(text) : text
+}
+
+/** The fields of one card, in order. */
+export function fieldsIn(group: string): (SettingField & { readonly name: string })[] {
+  return Object.entries(settingFields).flatMap(([name, field]) =>
+    field.group === group ? [{ name, ...field }] : [],
+  )
+}
