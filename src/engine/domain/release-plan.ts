@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { storedCronJob } from './cron.ts'
 
 /**
  * How a release is run, beside its commands: read when it is built and kept with it, so that a rollback runs it
@@ -7,6 +8,8 @@ import { z } from 'zod'
 export const releasePlan = z.object({
   /** The app's folder below the slug, `apps/web`; '' for the top. */
   rootDir: z.string().default(''),
+  /** Scheduled jobs of the app file; those of the project's settings win, and are in force at once. */
+  cron: z.array(storedCronJob).default([]),
 })
 
 export type ReleasePlan = z.infer<typeof releasePlan>

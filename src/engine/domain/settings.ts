@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { cronJobs } from './cron.ts'
 
 /**
  * Everything that can be set for one project beside its columns. One schema is the truth for the database, the
@@ -26,6 +27,9 @@ export const projectSettings = z.strictObject({
     .boolean()
     .default(true)
     .meta({ description: 'two generations may run at once; false: requests wait while one takes over' }),
+  cron: cronJobs.nullable().default(null).meta({
+    description: 'scheduled jobs, in force at once; null: those of the app file, of the live release',
+  }),
 })
 
 export type ProjectSettings = z.infer<typeof projectSettings>

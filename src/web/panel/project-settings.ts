@@ -135,14 +135,24 @@ export function changeOf(input: FormFields): object {
 }
 
 function withFormNames(problem: FormProblem): FormProblem {
-  const { bootTimeoutMs, ...fields } = problem.fields
-  if (bootTimeoutMs === undefined) return problem
+  const { bootTimeoutMs, ...fields } = { ...problem.fields, ...problemsOfLists(problem) }
+  if (bootTimeoutMs === undefined) return { ...problem, fields }
   const message = 'it is 1 to 600 seconds'
   return {
     ...problem,
     sentence: `boot timeout: ${message}`,
     fields: { ...fields, bootTimeoutSeconds: message },
   }
+}
+
+/** What is wrong with `cron.1.schedule` stands below the field `cron`, as of its second entry. */
+function problemsOfLists({ fields }: FormProblem): Record<string, string> {
+  const found = Object.entries(fields).flatMap(([path, message]) => {
+    const [, name, index, part] = /^(\w+)\.(\d+)(?:\.(.+))?$/.exec(path) ?? []
+    return name ? [[name, `entry ${Number(index) + 1}${part ? `, ${part}` : ''}: ${message}`] as const] : []
+  })
+  // the first of several is told
+  return Object.fromEntries(found.reverse())
 }
 
 async function processesOf({ engine }: Services, project: ProjectRow) {

@@ -1,3 +1,5 @@
+import type { CronJob } from '../../engine/domain/cron.ts'
+import { fromCronLines, toCronLines } from '../../engine/domain/cron-lines.ts'
 import type { ProjectSettings, SettingName } from '../../engine/domain/settings.ts'
 import type { FormFields } from './form.ts'
 
@@ -56,6 +58,15 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     label: 'Two versions may run at once',
     hint: 'Off, for example for an app with an SQLite file: requests wait while one version takes over.',
     type: 'check',
+  },
+  cron: {
+    group: 'Runtime',
+    label: 'Scheduled jobs',
+    hint: 'One a line: */5 * * * * node tick.js. Before it, where wanted: name:, TZ=Europe/Berlin, TIMEOUT=30m. Empty: those of nodepilot.json.',
+    type: 'long',
+    attributes: { maxlength: 60_000, autocomplete: 'off', spellcheck: 'false' },
+    show: (value) => (value === null ? '' : toCronLines(value as readonly CronJob[])),
+    read: (text) => (text === '' ? null : fromCronLines(text)),
   },
 }
 

@@ -18,7 +18,11 @@ const row = {
   keepReleases: null,
   memoryLimitMb: 512,
   privateModules: true,
-  settings: projectSettings.parse({ cluster: true, buildCommand: 'make' }),
+  settings: projectSettings.parse({
+    cluster: true,
+    buildCommand: 'make',
+    cron: [{ schedule: '@daily', command: 'node report.js', name: 'report', timeoutMs: 60_000 }],
+  }),
 } as ProjectRow
 
 test('a project that is shown and sent back unchanged stays as it is', () => {
