@@ -116,3 +116,10 @@ test('npm alone sees its own settings and proxies, and not what npm exports to i
     npm_config_registry: 'http://r',
   })
 })
+
+test('failpoints need a second word, so that nobody trips over them', async () => {
+  assert.equal((await read({ NODEPILOT_FAILPOINT: 'deploy.built' })).failpoints, null)
+  assert.equal((await read({ NODEPILOT_TESTING: '1' })).failpoints, null)
+  const both = { NODEPILOT_TESTING: '1', NODEPILOT_FAILPOINT: 'deploy.built:throw' }
+  assert.equal((await read(both)).failpoints, 'deploy.built:throw')
+})

@@ -52,6 +52,8 @@ export interface Config {
   readonly limits: Limits
   /** How many are kept, and how often one is made by itself, ms; 0: never. */
   readonly backups: { readonly keep: number; readonly everyMs: number }
+  /** Where a test lets the server fail (`engine/failpoints.ts`); null in production. */
+  readonly failpoints: string | null
   /** What every child process may see of the operator's environment. */
   readonly environment: Readonly<Record<string, string>>
   /** What `npm` alone may see: its own settings and the network's proxies. */
@@ -138,6 +140,8 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
       buildOutputBytes: data.buildOutputLimitMb * megabyte,
       drainMs: data.drainSeconds * 1000,
     },
+    // one variable alone, set by mistake, must not kill anybody's server
+    failpoints: (environment.NODEPILOT_TESTING === '1' && environment.NODEPILOT_FAILPOINT) || null,
     environment: {
       PATH: systemPath(environment),
       LANG: environment.LANG || 'C.UTF-8',

@@ -9,6 +9,7 @@ import { clientAddress } from './engine/domain/address.ts'
 import { createPm2Runtime } from './engine/drivers/pm2/runtime.ts'
 import { createRouterClient } from './engine/drivers/router.ts'
 import { createEngine } from './engine/engine.ts'
+import { createFailpoints } from './engine/failpoints.ts'
 import { createNetwork } from './engine/network.ts'
 import { createPasswords } from './engine/passwords.ts'
 import { createPaths, type Paths } from './engine/paths.ts'
@@ -51,6 +52,7 @@ const longestGoodbyeMs = 20_000
 export async function startServer(config: Config, report: Report): Promise<Running> {
   const paths = await makeHome(config.home)
   const clock = () => Date.now()
+  const failpoint = createFailpoints(config.failpoints)
   const listener = await listenOnSocket(paths.serverSocket)
   // the front door outlives the server and sends requests at once: they wait until the world is in order
   const openDoors = holdRequests(listener)
@@ -100,6 +102,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     addresses,
     network: createNetwork(),
     backups: config.backups,
+    failpoint,
     clock,
     report,
     limits: config.limits,
@@ -144,7 +147,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   })
   const git = createGitServer({
     access: createAccess({ engine, repositories, authenticate: accounts.basic }),
-    receiver: createReceiver({ engine, repositories, environment }),
+    receiver: createReceiver({ engine, repositories, environment, failpoint }),
     clientAddress: (req) => clientAddress(req.headers['x-forwarded-for']),
     gitEnvironment: environment,
     hooksDirectory,

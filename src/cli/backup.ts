@@ -5,6 +5,7 @@ import { type BundledRepositories, makeBackup } from '../engine/backup/make.ts'
 import { createShelf } from '../engine/backup/shelf.ts'
 import { theServer } from '../engine/domain/audit.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
+import { noFailpoints } from '../engine/failpoints.ts'
 import { createPaths, type Paths } from '../engine/paths.ts'
 import { openDatabase } from '../engine/store/database.ts'
 import { createStore } from '../engine/store/store.ts'
@@ -30,7 +31,11 @@ export async function backup(flags: Flags, options: BackupFlags, json: boolean):
     const wanted = { keys: options.keys ?? false, slugs: options.slugs ?? false }
     const stop = new AbortController()
     process.once('SIGINT', () => stop.abort(new Refusal('cancelled', 'the backup was cancelled')))
-    const made = await makeBackup({ paths, repositories, clock }, wanted, stop.signal)
+    const made = await makeBackup(
+      { paths, repositories, clock, failpoint: noFailpoints },
+      wanted,
+      stop.signal,
+    )
     const shelf = createShelf(paths.backups)
     const { id, bytes } = made
     const report = createReport((text) => void process.stderr.write(text), clock)

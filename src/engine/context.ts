@@ -1,6 +1,7 @@
 import type { Limits } from '../config.ts'
 import type { BundledRepositories } from './backup/make.ts'
 import type { Audit } from './domain/audit.ts'
+import type { Failpoints } from './failpoints.ts'
 import type { InOrder } from './in-order.ts'
 import type { LastExits } from './last-exits.ts'
 import type { OwnProcess } from './metrics/own-processes.ts'
@@ -48,6 +49,8 @@ export interface Context {
   readonly keepReleases: number
   /** PATH, LANG and the like: what every child process may see. */
   readonly environment: Readonly<Record<string, string>>
+  /** Lets a test fail here; nothing in production. */
+  readonly failpoint: Failpoints
   /** Milliseconds since 1970. */
   readonly clock: () => number
   readonly report: Report

@@ -291,11 +291,11 @@ test('a deletion that was interrupted is carried on to the end', async () => {
     await lab.deploy(project, lab.commit(revisionOf('a')))
     await lab.settled()
     lab.faults.removeRepository = () => Promise.reject(new Error('dead'))
-    await assert.rejects(lab.engine.projects.remove(project, ada), /dead/)
-    delete lab.faults.removeRepository
+    await lab.engine.projects.remove(project, ada)
     await lab.memory.start(groupOf('shop', 77_777_777))
     await assert.rejects(lab.project(), /there is a project shop already/)
 
+    delete lab.faults.removeRepository
     await lab.restart().reconcile()
     assert.deepEqual(await lab.memory.list(), [])
     assert.ok(lab.forgotten.includes('shop'))

@@ -5,11 +5,12 @@ import { discard, groupsOf } from './pipeline/discard.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
 import { retireOld } from './pipeline/retire.ts'
 import { isSame, startServing } from './pipeline/start-serving.ts'
+import { nowOrLater } from './pipeline/until-it-could.ts'
 import { isWorker, turnOverWorkers } from './pipeline/workers.ts'
 import type { Instance } from './ports.ts'
 import { endJob } from './shell.ts'
 import { jobOf } from './use-cases/attempt.ts'
-import { finishRemoval, interruptedRemovals } from './use-cases/projects.ts'
+import { finishRemoval, interruptedRemovals, makeFolders } from './use-cases/projects.ts'
 
 /**
  * The database is the truth. Whatever died and wherever: what should run runs once, what should not run ends,
@@ -25,12 +26,15 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
   // its installs and builds did not die with the server
   for (const { id } of interrupted) await endJob(jobOf(ctx, id))
   await rm(ctx.paths.uploads, { recursive: true, force: true })
-  for (const name of interruptedRemovals(ctx)) await finishRemoval(ctx, name)
+  for (const name of interruptedRemovals(ctx)) {
+    await nowOrLater(ctx, `removing what ${name} has left`, () => finishRemoval(ctx, name))
+  }
   await endCandidates(ctx)
   await mendProcesses(ctx)
   await ctx.routes.apply()
   for (const project of ctx.store.projects.list()) {
     retireOld(ctx, project)
+    await makeFolders(ctx, project.name)
     await removeLeftovers(ctx, project.id, project.name)
   }
   await ctx.dependencies.cleanLeftovers()

@@ -2,6 +2,7 @@ import type { Actor } from '../engine/domain/access.ts'
 import { type Who, whoOf } from '../engine/domain/audit.ts'
 import { isRefusal, Refusal } from '../engine/domain/refusal.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { Failpoints } from '../engine/failpoints.ts'
 import { forTerminal } from '../engine/pipeline/output.ts'
 import type { ProjectRow } from '../engine/store/projects.ts'
 import { DeploymentFailed, type Proven } from '../engine/use-cases/attempt.ts'
@@ -25,6 +26,7 @@ export function createReceiver(deps: {
   readonly engine: Engine
   readonly repositories: Repositories
   readonly environment: Environment
+  readonly failpoint: Failpoints
 }): Receiver<Sender> {
   const { engine, repositories } = deps
   const waiting = new Map<string, Held>()
@@ -46,13 +48,17 @@ export function createReceiver(deps: {
       }
       if (isNothing(update.newSha)) throw branchIsLive(branch)
       const proven = await prove(deps, push, project, branch, update)
-      if (proven) waiting.set(push.id, { proven, update, branch })
+      if (proven) {
+        waiting.set(push.id, { proven, update, branch })
+        await deps.failpoint('push.accepted')
+      }
       return proven !== null
     },
 
     async postReceive(push) {
       const held = waiting.get(push.id)
       if (!held || !push.updates.some(({ ref }) => ref === held.update.ref)) return
+      await deps.failpoint('push.moved')
       waiting.delete(push.id)
       await goLive(repositories, push.name, held)
     },

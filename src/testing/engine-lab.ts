@@ -7,6 +7,7 @@ import { createMemoryRouter } from '../engine/drivers/memory-router.ts'
 import { createMemoryRuntime, type MemoryInstance } from '../engine/drivers/memory-runtime.ts'
 import { instanceName } from '../engine/drivers/pm2/names.ts'
 import { createEngine, type EngineDeps } from '../engine/engine.ts'
+import { noFailpoints } from '../engine/failpoints.ts'
 import { createPaths } from '../engine/paths.ts'
 import { currentToolchain } from '../engine/pipeline/dependencies/toolchain.ts'
 import type { InstallJob } from '../engine/pipeline/dependencies.ts'
@@ -136,6 +137,7 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
     },
     keepReleases: options.keepReleases ?? 5,
     environment: { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8' },
+    failpoint: noFailpoints,
     clock: Date.now,
     report: {
       info: (message) => void reports.push(message),

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import type { Failpoints } from '../failpoints.ts'
 import type { Paths } from '../paths.ts'
 import { checkDatabaseFile, copyDatabase, readCopy, type SavedProject } from './database-copy.ts'
 import type { Manifest } from './manifest.ts'
@@ -21,6 +22,7 @@ export interface BackupDeps {
   readonly paths: Paths
   readonly repositories: BundledRepositories
   readonly clock: () => number
+  readonly failpoint: Failpoints
 }
 
 export interface BackupOptions {
@@ -42,7 +44,7 @@ export async function makeBackup(
   options: BackupOptions,
   signal: AbortSignal,
 ): Promise<Backup> {
-  const { paths, clock } = deps
+  const { paths, clock, failpoint } = deps
   const createdAt = new Date(clock()).toISOString()
   const id = `${createdAt.replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}-${suffix()}`
   const shelf = createShelf(paths.backups)
@@ -58,10 +60,12 @@ export async function makeBackup(
     const head = { id, createdAt, ...options, projects: projects.map(({ name }) => name) }
     const items = contents(deps, options, projects, { staging, snapshot }, signal)
     const manifest = await writeArchive(archive, head, items, signal)
+    await failpoint('backup.written')
     await prove(deps, archive, path.join(staging, 'proof'), signal)
     const { size: bytes } = await stat(archive)
     const backup = describe(manifest, bytes, new Date(clock()).toISOString())
     await shelf.put(backup, archive)
+    await failpoint('backup.shelved')
     return backup
   } catch (error) {
     // streams say no more than that they were aborted

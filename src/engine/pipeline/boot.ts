@@ -98,11 +98,13 @@ async function startAndProve(
       for (const batch of [positions.slice(0, 1), ...batches(positions.slice(1))]) {
         await startBatch(ctx, plan, ref, batch, starting, signal, step)
       }
+      await ctx.failpoint('boot.started')
     })
     await journal.step('Health', async (step) => {
       for (const one of starting) await passHealth(project.healthPath, one, step)
       // one may have ended while others were asked
       for (const { watch } of starting) await watch.unlessExit(async () => {}, step)
+      await ctx.failpoint('boot.healthy')
     })
     return group
   } catch (error) {
@@ -138,6 +140,7 @@ async function startBatch(
   }
   // watched, and ended by the caller, from now on
   starting.push(...batch)
+  await ctx.failpoint('boot.reserved')
   const deadline = performance.now() + bootTimeoutMs
   await prepareFolders(ctx, ref.project)
   const instances = await ctx.runtime.start(groupOf(ctx, ref, plan, places))

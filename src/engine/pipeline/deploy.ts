@@ -9,7 +9,7 @@ import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { boot } from './boot.ts'
 import { build } from './build.ts'
-import { discardCandidate, type Group } from './discard.ts'
+import { discardCandidate, discardFiles, type Group } from './discard.ts'
 import type { Journal } from './journal.ts'
 import { size } from './output.ts'
 import { type PackageJson, readPackageJson } from './package-json.ts'
@@ -69,7 +69,7 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     const files = { slug: work.release, source: origin, command, workers, envVars, plan: plainPlan }
     return await bootRelease(ctx, work, files, start.origin)
   } catch (error) {
-    await rm(slug, { recursive: true, force: true })
+    await discardFiles(ctx, work.project, work.release)
     throw error
   }
 }
@@ -85,20 +85,20 @@ export async function proveSlug(
   envVars: Readonly<Record<string, string>>,
 ): Promise<Candidate> {
   work.journal.skip(['Receive', 'Install', 'Build'], `files of v${base.slug}`)
-  const link = ctx.paths.release(work.project.name, work.release)
   await linkRelease(ctx.paths.releases(work.project.name), work.release, base.slug)
   try {
+    await ctx.failpoint('slug.linked')
     return await bootRelease(ctx, work, { ...base, envVars }, `v${base.slug}: ${base.command}`)
   } catch (error) {
-    await rm(link, { recursive: true, force: true })
+    await discardFiles(ctx, work.project, work.release)
     throw error
   }
 }
 
-/** Undoes a candidate that will not go live. */
+/** Undoes a candidate that will not go live. Never throws. */
 export async function abandon(ctx: Context, work: Work, candidate: Candidate): Promise<void> {
   await discardCandidate(ctx, work.project.id, candidate.web)
-  await rm(ctx.paths.release(work.project.name, work.release), { recursive: true, force: true })
+  await discardFiles(ctx, work.project, work.release)
 }
 
 /**
@@ -114,6 +114,7 @@ export async function goLive(
 ): Promise<boolean> {
   const { project, deployment } = work
   const { release, web } = candidate
+  await ctx.failpoint('live.committing')
   ctx.store.transaction(() => {
     ctx.store.releases.create(release)
     ctx.store.instances.promote(project.id, web.ref.generation)
@@ -136,6 +137,7 @@ async function receive(ctx: Context, work: Work, source: Source, directory: stri
       throw new Refusal('no_package', 'there are no files', { hint: 'commit some, then push again' })
     for (const name of result.dropped) step.say(`${name} was left out`)
     step.note(`${result.files} files, ${size(result.bytes)}`)
+    await ctx.failpoint('deploy.unpacked')
   })
 }
 
@@ -158,6 +160,7 @@ async function install(
       home: ctx.paths.buildHome(work.project.name),
     })
     step.note(note)
+    await ctx.failpoint('deploy.installed')
   })
 }
 
@@ -180,6 +183,7 @@ async function runBuild(
       dependencies: ctx.dependencies,
     })
     step.note(note)
+    await ctx.failpoint('deploy.built')
   })
 }
 
@@ -189,6 +193,7 @@ async function releasePhase(ctx: Context, work: Work, directory: string, command
     step.note(command)
     const place = { project: project.name, release, directory, envVars: project.envVars }
     await runReleasePhase(ctx, place, command, { signal, job, step })
+    await ctx.failpoint('deploy.released')
   })
 }
 

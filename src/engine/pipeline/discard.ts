@@ -1,6 +1,9 @@
+import { rm } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import type { GroupRef } from '../ports.ts'
 import type { InstanceRow } from '../store/instances.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import { removeLeftovers } from './prune.ts'
 
 /** Some instances of one generation of one process type. */
 export interface Group {
@@ -31,6 +34,27 @@ export async function discardCandidate(ctx: Context, projectId: number, group: G
   await discard(ctx, projectId, group, 1_000).catch((error: unknown) =>
     ctx.report.error(`a candidate of ${group.ref.project} could not be ended`, error),
   )
+}
+
+/**
+ * Removes the files of a release that will not go live. Never throws, as above; what cannot be removed now is
+ * tried once more when nobody is at work on the project, and by the next start.
+ */
+export async function discardFiles(
+  ctx: Context,
+  project: Pick<ProjectRow, 'id' | 'name'>,
+  release: number,
+): Promise<void> {
+  try {
+    await ctx.failpoint('undo.ended')
+    await rm(ctx.paths.release(project.name, release), { recursive: true, force: true })
+  } catch (error) {
+    ctx.report.error(`files of ${project.name}, v${release}, could not be removed yet`, error)
+    ctx.background.run(`removing files of ${project.name}, v${release}`, async () => {
+      const done = await ctx.turns.take(project.id, ctx.closing)
+      await removeLeftovers(ctx, project.id, project.name).finally(done)
+    })
+  }
 }
 
 /** The groups that a set of rows belongs to, each once, with the instances of it that are in the set. */

@@ -1,12 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { discard, groupsOf } from './discard.ts'
 import { prune } from './prune.ts'
+import { untilItCould } from './until-it-could.ts'
 import { isWorker, turnOverWorkers } from './workers.ts'
-
-/** What could not be ended is tried again after this long, then after twice as long, ms. */
-const [firstRetryMs, longestRetryMs] = [1_000, 60_000]
 
 /**
  * After a switch: what the old generations still answer is waited for, then they end; workers are turned over;
@@ -14,10 +11,11 @@ const [firstRetryMs, longestRetryMs] = [1_000, 60_000]
  */
 export function retireOld(ctx: Context, project: ProjectRow): void {
   ctx.background.run(`retiring old processes of ${project.name}`, async () => {
-    await settleAtLast(ctx, project)
+    await untilItCould(ctx, `ending old processes of ${project.name}`, () => settle(ctx, project))
     const done = await ctx.turns.take(project.id)
     try {
       await prune(ctx, project.id)
+      await ctx.failpoint('retire.pruned')
       await ctx.repositories.tidy(project.name)
     } finally {
       done()
@@ -43,26 +41,16 @@ export async function settleOrRetire(ctx: Context, project: ProjectRow): Promise
   }
 }
 
-/** Until it could, or the server ends: new workers wait for the end of the old ones. */
-async function settleAtLast(ctx: Context, project: ProjectRow): Promise<void> {
-  for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
-    try {
-      return await settle(ctx, project)
-    } catch (error) {
-      if (ctx.closing.aborted) throw error
-      ctx.report.error(`old processes of ${project.name} could not be ended yet`, error)
-      await pause(waitMs, undefined, { signal: ctx.closing })
-    }
-  }
-}
-
 /** One at a time, each looking anew: a position that was given up and taken again is not ended by mistake. */
 function endOldWeb(ctx: Context, { id, name }: Pick<ProjectRow, 'id' | 'name'>): Promise<void> {
   return ctx.inOrder(`web of ${id}`, async () => {
     const rows = ctx.store.instances.ofProject(id, 'retiring').filter((row) => !isWorker(row))
     const endpoints = rows.flatMap(({ port }) => (port === null ? [] : [{ host: '127.0.0.1', port }]))
+    if (rows.length === 0) return
     if (endpoints.length > 0) await drain(ctx, endpoints)
+    await ctx.failpoint('retire.drained')
     await Promise.all(groupsOf(name, rows).map((group) => discard(ctx, id, group)))
+    await ctx.failpoint('retire.ended')
   })
 }
 

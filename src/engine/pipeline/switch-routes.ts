@@ -32,7 +32,9 @@ async function switchLater(ctx: Context): Promise<void> {
 
 async function tryToApply(ctx: Context): Promise<boolean> {
   try {
+    await ctx.failpoint('routes.applying')
     await ctx.routes.apply()
+    await ctx.failpoint('routes.applied')
     return true
   } catch (error) {
     ctx.report.error('the front door did not take the new routes', error)

@@ -52,7 +52,9 @@ export function turnOverWorkers(ctx: Context, project: Pick<ProjectRow, 'id' | '
 
 async function endOld(ctx: Context, { id, name }: Pick<ProjectRow, 'id' | 'name'>): Promise<void> {
   const old = ctx.store.instances.ofProject(id, 'retiring').filter(isWorker)
+  if (old.length === 0) return
   await Promise.all(groupsOf(name, old).map((group) => discard(ctx, id, group)))
+  await ctx.failpoint('workers.ended')
 }
 
 async function startMissing(ctx: Context, project: ProjectRow): Promise<void> {
@@ -62,6 +64,7 @@ async function startMissing(ctx: Context, project: ProjectRow): Promise<void> {
   for (const row of wanted) {
     if (!running.some((instance) => isSame(instance, project.name, row))) {
       await startServing(ctx, project, row)
+      await ctx.failpoint('workers.started')
     }
   }
 }

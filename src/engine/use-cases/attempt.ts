@@ -69,8 +69,10 @@ export async function attempt(
     endTurn()
   }
   try {
+    await ctx.failpoint('attempt.opened')
     endTurn = await takeTurn(ctx, request, books)
     const work = beginWork(ctx, request, books)
+    await ctx.failpoint('attempt.begun')
     await request.check?.(work.project)
     const candidate = await prove(work)
     return {
@@ -189,7 +191,6 @@ async function switchOver(
   request: DeployRequest,
   candidate: Candidate,
 ): Promise<Deployment> {
-  const { log } = books
   const { project } = work
   let switched: boolean
   try {
@@ -198,17 +199,28 @@ async function switchOver(
     await abandon(ctx, work, candidate)
     throw new DeploymentFailed(writeFailure(ctx, books, error), project.id, books.number)
   }
+  const deployment = ctx.store.deployments.find(project.id, books.number) as Deployment
+  try {
+    await tell(ctx, books, work, deployment)
+  } catch (error) {
+    // it is live: whatever goes wrong from here on is no failure of the deployment
+    ctx.report.error(`after deployment ${books.number} of ${project.name}`, error)
+  }
+  if (switched) retireOld(ctx, project)
+  return deployment
+}
+
+/** What its client reads, and what is noted for later readers while the old files are still there. */
+async function tell(ctx: Context, { log }: Books, work: Work, deployment: Deployment): Promise<void> {
+  const { project } = work
   log.write(success(work.release, performance.now() - work.began))
   log.write(`  App    ${ctx.addresses.app(project.name)}`)
   log.write(`  Logs   ${ctx.addresses.panel()}/projects/${project.name}/logs`)
   if (project.currentRelease !== null) {
     log.write(`  Undo   nodepilot rollback v${project.currentRelease} -p ${project.name}`)
   }
-  const deployment = ctx.store.deployments.find(project.id, books.number) as Deployment
-  // before the old files go
   noteChanges(ctx, project, deployment)
-  if (switched) retireOld(ctx, project)
-  return deployment
+  await ctx.failpoint('live.told')
 }
 
 async function giveUp(

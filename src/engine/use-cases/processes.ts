@@ -30,6 +30,7 @@ export function createProcessCases(ctx: Context) {
     /** Answers 503 from now on; requests under way finish first. */
     stop: (project: ProjectRow, who: Who): Promise<void> =>
       inTurn(ctx, project, { who, action: 'process.stop' }, async (current) => {
+        await ctx.failpoint('processes.committing')
         ctx.store.transaction(() => {
           ctx.store.projects.update(current.id, { status: 'stopped' })
           ctx.store.instances.retireAll(current.id)
@@ -147,6 +148,7 @@ async function commitOrDiscard(
   write: () => void,
 ): Promise<void> {
   try {
+    await ctx.failpoint('processes.committing')
     ctx.store.transaction(write)
   } catch (error) {
     await discardCandidate(ctx, project.id, web)

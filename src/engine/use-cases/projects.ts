@@ -5,9 +5,10 @@ import type { Context } from '../context.ts'
 import { difference, type Who } from '../domain/audit.ts'
 import { deriveName, projectNamePattern, reservedNames } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'
-import { discard, groupsOf } from '../pipeline/discard.ts'
+import { discard, type Group, groupsOf } from '../pipeline/discard.ts'
 import { settle } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
+import { nowOrLater } from '../pipeline/until-it-could.ts'
 import type { ProjectChange, ProjectRow } from '../store/projects.ts'
 import { fitting } from './config-vars.ts'
 import { answersAt } from './domains.ts'
@@ -32,10 +33,6 @@ export function createProjectCases(ctx: Context) {
       const { name, displayName } = chooseName(input)
       const envVars = fitting(input.envVars ?? {})
       requireFree(ctx, name)
-      await mkdir(paths.releases(name), { recursive: true, mode: 0o700 })
-      await mkdir(paths.data(name), { recursive: true, mode: 0o700 })
-      // somebody else may have been faster
-      requireFree(ctx, name)
       const project = store.transaction(() => {
         const created = store.projects.create({
           name,
@@ -48,8 +45,16 @@ export function createProjectCases(ctx: Context) {
         if (who.userId !== null) store.members.put(created.id, who.userId, 'owner')
         return created
       })
+      try {
+        await ctx.failpoint('create.stored')
+        await makeFolders(ctx, name)
+      } catch (error) {
+        store.projects.remove(project.id)
+        await rm(paths.project(name), { recursive: true, force: true })
+        throw error
+      }
       ctx.audit({ who, action: 'project.create', project, after: { displayName } })
-      await ctx.routes.apply()
+      await switchRoutes(ctx)
       return project
     },
 
@@ -112,11 +117,7 @@ export function createProjectCases(ctx: Context) {
         })
         ctx.audit({ who, action: 'project.remove', project, before: { displayName: project.displayName } })
         await switchRoutes(ctx)
-        await Promise.all(groups.map((group) => discard(ctx, project.id, group)))
-        await endRuns(ctx, project.id, why)
-        // a worker may have been on its way
-        await settle(ctx, project)
-        await finishRemoval(ctx, project.name)
+        await clearAway(ctx, project, groups, why)
       } finally {
         end()
       }
@@ -124,13 +125,42 @@ export function createProjectCases(ctx: Context) {
   }
 }
 
+/**
+ * The project is gone for everybody; what it leaves goes now, or behind where that cannot be done at once. Its
+ * name is free again afterwards.
+ */
+async function clearAway(
+  ctx: Context,
+  project: ProjectRow,
+  groups: readonly Group[],
+  why: Refusal,
+): Promise<void> {
+  await nowOrLater(ctx, `removing what ${project.name} has left`, async () => {
+    await ctx.failpoint('remove.committed')
+    await Promise.all(groups.map((group) => discard(ctx, project.id, group)))
+    await endRuns(ctx, project.id, why)
+    // a worker may have been on its way
+    await settle(ctx, project)
+    await finishRemoval(ctx, project.name)
+  })
+}
+
+/** Where its releases and its data lie. */
+export async function makeFolders({ paths }: Pick<Context, 'paths'>, name: string): Promise<void> {
+  for (const directory of [paths.releases(name), paths.data(name)]) {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+  }
+}
+
 /** Removes what a deleted project left on disk; carried on at the next start when the server died meanwhile. */
 export async function finishRemoval(ctx: Context, name: string): Promise<void> {
   for (const instance of await ctx.runtime.list(name)) await ctx.runtime.stop(instance, 1_000)
   await ctx.runtime.forget(name)
+  await ctx.failpoint('remove.ended')
   for (const directory of [ctx.paths.project(name), ctx.paths.projectLogs(name)]) {
     await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   }
+  await ctx.failpoint('remove.cleared')
   await ctx.repositories.remove(name)
   ctx.store.settings.remove(deleting(name))
 }
