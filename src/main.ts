@@ -1,4 +1,5 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { createAddresses } from './addresses.ts'
@@ -15,6 +16,8 @@ import { createPasswords } from './engine/passwords.ts'
 import { createPaths, type Paths } from './engine/paths.ts'
 import { currentToolchain } from './engine/pipeline/dependencies/toolchain.ts'
 import { createDependencies } from './engine/pipeline/dependencies.ts'
+import type { BuildTools } from './engine/pipeline/scripts.ts'
+import { createToolchains } from './engine/pipeline/toolchain/toolchains.ts'
 import { checkDatabase, openDatabase } from './engine/store/database.ts'
 import { createStore } from './engine/store/store.ts'
 import { createAccountCases } from './engine/use-cases/accounts.ts'
@@ -86,6 +89,16 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   const environment = { ...config.environment, HOME: paths.cache }
   const repositories = createRepositories({ root: paths.repositories, hooksDirectory, environment })
 
+  const tools: BuildTools = {
+    toolchain: currentToolchain(),
+    manager: null,
+    confinement,
+    environment: config.environment,
+    buildHome: path.join(paths.cache, 'build-home'),
+    npmCache: path.join(paths.cache, 'npm'),
+    npmConfig: config.npmEnvironment,
+    limits: { timeoutMs: config.limits.buildTimeoutMs, maxOutputBytes: config.limits.buildOutputBytes },
+  }
   const engine = createEngine({
     store,
     runtime,
@@ -108,17 +121,8 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     limits: config.limits,
     keepReleases: config.keepReleases,
     environment: config.environment,
-    dependencies: createDependencies({
-      cache: paths.cache,
-      now: clock,
-      tools: {
-        toolchain: currentToolchain(),
-        confinement,
-        environment: config.environment,
-        npmConfig: config.npmEnvironment,
-        limits: { timeoutMs: config.limits.buildTimeoutMs, maxOutputBytes: config.limits.buildOutputBytes },
-      },
-    }),
+    dependencies: createDependencies({ cache: paths.cache, now: clock, tools }),
+    toolchains: createToolchains({ cache: paths.cache, now: clock, tools }),
     repositories: {
       remove: repositories.remove,
       resolve: repositories.resolve,

@@ -11,6 +11,7 @@ import type { Paths } from './paths.ts'
 import type { Dependencies } from './pipeline/dependencies.ts'
 import type { DeploymentLogs } from './pipeline/log.ts'
 import type { Turns } from './pipeline/queue.ts'
+import type { Toolchains } from './pipeline/toolchain/toolchains.ts'
 import type { Router, Runtime, Source } from './ports.ts'
 import type { Routes } from './routes.ts'
 import type { Store } from './store/store.ts'
@@ -41,6 +42,7 @@ export interface Context {
   readonly runs: Set<OneOffUnderWay>
   readonly logs: DeploymentLogs
   readonly dependencies: Dependencies
+  readonly toolchains: Toolchains
   readonly repositories: EngineRepositories
   readonly addresses: Addresses
   readonly network: Network

@@ -38,6 +38,7 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
     await removeLeftovers(ctx, project.id, project.name)
   }
   await ctx.dependencies.cleanLeftovers()
+  await ctx.toolchains.cleanLeftovers()
   await ctx.dependencies.prune({ maxAgeMs: keptModulesMs, keep: 20 })
   return interrupted
 }

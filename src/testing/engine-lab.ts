@@ -105,6 +105,7 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
       forget: async (project) => void forgotten.push(project),
     },
     dependencies: dependenciesThat(async (job) => faults.install?.(job), home),
+    toolchains: serversOwn,
     repositories: {
       remove: async (name) => {
         await faults.removeRepository?.()
@@ -269,6 +270,15 @@ export async function writeAppLog(group: GroupSpec, index: number, says: readonl
   await appendFile(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
 }
 
+/** The server's own Node and npm, whatever is asked for. */
+const serversOwn: EngineDeps['toolchains'] = {
+  choose: async () => ({ toolchain: currentToolchain(), manager: null }),
+  obtain: async () => ({ toolchain: currentToolchain(), manager: null }),
+  searchPath: () => process.env.PATH ?? '',
+  prune: async () => [],
+  cleanLeftovers: async () => {},
+}
+
 /** Installs nothing; builds with the real tools. */
 function dependenciesThat(
   install: (job: InstallJob) => Promise<void>,
@@ -277,6 +287,7 @@ function dependenciesThat(
   return {
     tools: {
       toolchain: currentToolchain(),
+      manager: null,
       confinement: { kind: 'none', prefix: [], keptOwner: null },
       environment: { PATH: process.env.PATH ?? '' },
       buildHome: home,

@@ -8,6 +8,8 @@ import { storedCronJob } from './cron.ts'
 export const releasePlan = z.object({
   /** The app's folder below the slug, `apps/web`; '' for the top. */
   rootDir: z.string().default(''),
+  /** The exact version of Node, `22.11.0`; null: the server's own. */
+  node: z.string().nullable().default(null),
   /** Scheduled jobs of the app file; those of the project's settings win, and are in force at once. */
   cron: z.array(storedCronJob).default([]),
 })

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import { isRefusal, type Refusal } from '../domain/refusal.ts'
+import type { ReleasePlan } from '../domain/release-plan.ts'
 import type { GroupRef } from '../ports.ts'
 import { listenersOf, portBelongsTo } from '../processes.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -23,6 +24,7 @@ export interface BootPlan {
   /** For the step's line: `npm start`. */
   readonly origin: string
   readonly envVars: Readonly<Record<string, string>>
+  readonly plan: ReleasePlan
   /** How many instances; none is fine. */
   readonly count: number
 }
@@ -143,7 +145,7 @@ async function startBatch(
   await ctx.failpoint('boot.reserved')
   const deadline = performance.now() + bootTimeoutMs
   await prepareFolders(ctx, ref.project)
-  const instances = await ctx.runtime.start(groupOf(ctx, ref, plan, places))
+  const instances = await ctx.runtime.start(await groupOf(ctx, ref, plan, places))
   for (const [at, one] of batch.entries()) {
     one.pid = instances.find(({ index }) => index === positions[at])?.pid ?? null
     await reachPort(ctx, one, deadline, step)

@@ -28,14 +28,15 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
   request.note?.('npm run build')
   const hearing = listen(request)
   const shared = await dependencies.isShared(slug)
-  const failed = await runBuild(app, hearing.job, shared, dependencies.tools)
+  const tools = { ...dependencies.tools, ...request.tools }
+  const failed = await runBuild(app, hearing.job, shared, tools)
   if (failed === null) return { note: 'npm run build' }
   if (hearing.diskWasFull()) throw diskFull()
   if (!shared || !hearing.wasDenied()) throw refuse(failed)
   say('The build wants to write to files of its dependencies, which are shared and read-only.')
   say('It gets files of its own and runs once more.')
   await dependencies.makePrivate(slug, request.signal)
-  const failedAgain = await runBuild(app, request, false, dependencies.tools)
+  const failedAgain = await runBuild(app, request, false, tools)
   if (failedAgain) throw refuse(failedAgain)
   return { note: 'npm run build, own node_modules' }
 }

@@ -1,6 +1,5 @@
 import { access, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { Refusal } from '../domain/refusal.ts'
 import { type Lockfile, readLockfile } from './dependencies/lockfile.ts'
 import { runNpm } from './dependencies/npm.ts'
 import {
@@ -22,9 +21,11 @@ import {
 import { findNpm } from './dependencies/toolchain.ts'
 import type { PackageJson } from './package-json.ts'
 import { type BuildJob, type BuildTools, toolsPath } from './scripts.ts'
+import { noNpm } from './toolchain/registry.ts'
 
 /** Gives releases their dependencies; one for a home. */
 export interface Dependencies {
+  /** With the server's own Node and npm. */
   readonly tools: BuildTools
   /**
    * With a lockfile npm runs once for all releases that agree on it: the tree is kept and linked. The app's
@@ -60,18 +61,17 @@ export interface Installation {
 export interface DependenciesOptions {
   /** `<home>/cache`. */
   readonly cache: string
-  readonly tools: Omit<BuildTools, 'buildHome' | 'npmCache'>
+  readonly tools: BuildTools
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
 
-export function createDependencies({ cache, tools: given, now }: DependenciesOptions): Dependencies {
-  const tools = { ...given, buildHome: path.join(cache, 'build-home'), npmCache: path.join(cache, 'npm') }
+export function createDependencies({ cache, tools, now }: DependenciesOptions): Dependencies {
   const directory = path.join(cache, 'modules')
   const store = createModuleStore({ directory, now, keptOwner: tools.confinement.keptOwner })
   return {
     tools,
-    install: (job) => installDependencies(job, store, tools),
+    install: (job) => installDependencies(job, store, { ...tools, ...job.tools }),
     isShared: async (slug) => (await sharedRoots(slug)) !== null,
     makePrivate,
     prune: store.prune,
@@ -178,7 +178,7 @@ interface KeepRequest {
 }
 
 async function keepRequest({ job, lockfile, staging, tools }: KeptInstall): Promise<KeepRequest> {
-  const manager = await findNpm(toolsPath(tools))
+  const manager = tools.manager ?? (await findNpm(toolsPath(tools)))
   if (manager === null) throw noNpm()
   const variables = pick(job.configVars, staging.variables)
   const install = async (directory: string) => {
@@ -219,12 +219,6 @@ async function placeSound(
 
 function notShared(note: string): Installation {
   return { note, shared: false }
-}
-
-function noNpm(): Refusal {
-  return new Refusal('install_failed', 'npm was not found on this server', {
-    hint: 'install npm, or start NodePilot with a PATH that has it',
-  })
 }
 
 async function foreignLockfile(slug: string): Promise<string | null> {

@@ -4,7 +4,7 @@ import type { Deployment } from '../domain/deployment.ts'
 import { countOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import { plainPlan } from '../domain/release-plan.ts'
+import { plainPlan, type ReleasePlan } from '../domain/release-plan.ts'
 import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { boot } from './boot.ts'
@@ -17,6 +17,7 @@ import { runReleasePhase } from './release-phase.ts'
 import { linkRelease } from './slug.ts'
 import { findCommands } from './start-command.ts'
 import { switchRoutes } from './switch-routes.ts'
+import { planOfTools, type Tools } from './toolchain/toolchains.ts'
 import { unpack } from './unpack.ts'
 import { placeWorkers } from './workers.ts'
 
@@ -59,14 +60,15 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     const find = () => findCommands(slug, packageJson, work.project.startCommand)
     // what a build makes may be what is started; without one, it is known at once that nothing can be
     const known = packageJson?.scripts.build ? null : await find()
-    await install(ctx, work, slug, packageJson)
-    await runBuild(ctx, work, slug, packageJson)
+    const tools = await install(ctx, work, slug, packageJson)
+    await runBuild(ctx, work, slug, packageJson, tools)
+    const plan = { ...plainPlan, ...planOfTools(tools) }
     const { start, workers, release } = known ?? (await find())
-    if (release !== null) await releasePhase(ctx, work, slug, release)
+    if (release !== null) await releasePhase(ctx, work, slug, plan, release)
     const { source: origin } = work.deployment
     const { envVars } = work.project
     const { command } = start
-    const files = { slug: work.release, source: origin, command, workers, envVars, plan: plainPlan }
+    const files = { slug: work.release, source: origin, command, workers, envVars, plan }
     return await bootRelease(ctx, work, files, start.origin)
   } catch (error) {
     await discardFiles(ctx, work.project, work.release)
@@ -146,12 +148,16 @@ async function install(
   work: Work,
   slug: string,
   packageJson: PackageJson | null,
-): Promise<void> {
-  await work.journal.step('Install', async (step) => {
+): Promise<Tools> {
+  return work.journal.step('Install', async (step) => {
+    const { say } = step
+    const asking = { folders: [slug], packageJson, node: null }
+    const tools = await ctx.toolchains.choose(asking, { signal: work.signal, say })
     const { note } = await ctx.dependencies.install({
       slug,
       packageJson,
-      say: step.say,
+      tools,
+      say,
       signal: work.signal,
       noCache: work.noCache,
       privateCopy: work.project.privateModules,
@@ -161,6 +167,7 @@ async function install(
     })
     step.note(note)
     await ctx.failpoint('deploy.installed')
+    return tools
   })
 }
 
@@ -169,11 +176,13 @@ async function runBuild(
   work: Work,
   slug: string,
   packageJson: PackageJson | null,
+  tools: Tools,
 ): Promise<void> {
   await work.journal.step('Build', async (step) => {
     const { note } = await build({
       slug,
       packageJson,
+      tools,
       say: step.say,
       note: step.note,
       signal: work.signal,
@@ -187,11 +196,17 @@ async function runBuild(
   })
 }
 
-async function releasePhase(ctx: Context, work: Work, directory: string, command: string): Promise<void> {
+async function releasePhase(
+  ctx: Context,
+  work: Work,
+  directory: string,
+  plan: ReleasePlan,
+  command: string,
+): Promise<void> {
   const { project, release, signal, job } = work
   await work.journal.step('Release', async (step) => {
     step.note(command)
-    const place = { project: project.name, release, directory, envVars: project.envVars }
+    const place = { project: project.name, release, directory, envVars: project.envVars, plan }
     await runReleasePhase(ctx, place, command, { signal, job, step })
     await ctx.failpoint('deploy.released')
   })
@@ -207,8 +222,8 @@ async function bootRelease(
   const { slug, source, command, workers, envVars, plan: how } = files
   const directory = ctx.paths.release(project.name, slug)
   const count = countOf(project.processes, 'web')
-  const plan = { project, release, slug, directory, command, origin, envVars, count }
-  const web = await boot(ctx, plan, journal, signal)
+  const bootPlan = { project, release, slug, directory, command, origin, envVars, plan: how, count }
+  const web = await boot(ctx, bootPlan, journal, signal)
   const made = { projectId: project.id, number: release, deployment: deployment.number }
   return { web, release: { ...made, slug, source, command, workers, envVars, plan: how } }
 }

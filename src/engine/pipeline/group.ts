@@ -1,7 +1,9 @@
 import path from 'node:path'
 import type { Context } from '../context.ts'
 import { instanceEnvironment } from '../domain/environment.ts'
+import type { ReleasePlan } from '../domain/release-plan.ts'
 import type { GroupRef, GroupSpec } from '../ports.ts'
+import { systemOf } from './toolchain/system.ts'
 
 /** Stands in a release whose files are served as they are; where the program lies is known only at the start. */
 export const staticCommand = 'nodepilot-static .'
@@ -16,17 +18,19 @@ export interface Place {
 }
 
 /** What the runtime is to start for some instances of a release. */
-export function groupOf(
+export async function groupOf(
   ctx: Context,
   ref: GroupRef,
   release: {
     readonly directory: string
     readonly command: string
     readonly envVars: Readonly<Record<string, string>>
+    readonly plan: ReleasePlan
   },
   places: readonly Place[],
-): GroupSpec {
+): Promise<GroupSpec> {
   const { directory, command, envVars } = release
+  const system = await systemOf(ctx, release.plan)
   const environment = (place: Place) =>
     instanceEnvironment({
       ...ref,
@@ -34,7 +38,7 @@ export function groupOf(
       directory,
       dataDirectory: ctx.paths.data(ref.project),
       configVars: envVars,
-      system: ctx.environment,
+      system,
     })
   return {
     ...ref,

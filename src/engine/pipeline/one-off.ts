@@ -1,8 +1,10 @@
 import { confined } from '../confine.ts'
 import type { Context } from '../context.ts'
 import { instanceEnvironment } from '../domain/environment.ts'
+import type { ReleasePlan } from '../domain/release-plan.ts'
 import type { Command } from '../shell.ts'
 import { prepareFolders } from './boot.ts'
+import { systemOf } from './toolchain/system.ts'
 
 /** Where a one-off command runs: one release of one project. */
 export interface Place {
@@ -11,12 +13,13 @@ export interface Place {
   /** The slug. */
   readonly directory: string
   readonly envVars: Readonly<Record<string, string>>
+  readonly plan: Pick<ReleasePlan, 'node'>
 }
 
 /** A command with the directory, the environment and the powers of the release's instances, and no port. */
 export async function oneOff(
   ctx: Context,
-  { project, release, directory, envVars }: Place,
+  { project, release, directory, envVars, plan }: Place,
   name: `${string}.${number}`,
   argv: readonly [string, ...string[]],
 ): Promise<Command> {
@@ -31,7 +34,7 @@ export async function oneOff(
     directory,
     dataDirectory: ctx.paths.data(project),
     configVars: envVars,
-    system: ctx.environment,
+    system: await systemOf(ctx, plan),
   })
   const [file, ...args] = argv
   return confined(ctx.dependencies.tools.confinement, { file, args, cwd: directory, env })

@@ -10,6 +10,7 @@ import { type BuildTools, findScript, scriptCommand } from './scripts.ts'
 
 const tools: BuildTools = {
   toolchain: { ...currentToolchain(), node: '/opt/node/bin/node' },
+  manager: null,
   confinement: unconfined,
   environment: { PATH: '/usr/bin:/opt/node/bin:/bin' },
   buildHome: '/home/cache/build-home',
@@ -28,7 +29,7 @@ test("a workspace's script finds commands of its own first, then the app's, then
     npmCommand: 'ci',
     confine: false,
   }
-  const npm = { name: 'npm', version: '11.0.0', directory: '/opt/npm' } as const
+  const npm = { name: 'npm', version: '11.0.0', directory: '/opt/npm', bin: null } as const
   const command = scriptCommand(script, { slug: '/slug', configVars: {} }, tools, npm)
   assert.deepEqual([command.file, ...command.args, command.cwd], ['/bin/sh', '-c', 'tsc', '/slug/packages/a'])
   assert.deepEqual(command.env.PATH?.split(':'), [

@@ -10,7 +10,10 @@ import type { PackageJson } from './package-json.ts'
 
 /** What a server builds with; the same for all its deployments. */
 export interface BuildTools {
+  /** The app's; the server's own where it asks for none. */
   readonly toolchain: Toolchain
+  /** The app's; null: npm, as it is found on PATH. */
+  readonly manager: PackageManager | null
   readonly confinement: Confinement
   /** What every child process may see of the server's environment: PATH (npm, git, compilers), LANG … */
   readonly environment: Readonly<Record<string, string>>
@@ -40,6 +43,8 @@ export interface BuildJob {
   /** Every line of output as it comes. */
   readonly say: (line: string) => void
   readonly signal: AbortSignal
+  /** The app's Node and package manager. */
+  readonly tools?: Pick<BuildTools, 'toolchain' | 'manager'>
   /** HOME: caches of tools, never the home of a person, and never another project's, whose npm would obey it. */
   readonly home?: string
   /** See `RunOptions.job`: a mark by which nothing that this job started survives it. */
@@ -77,7 +82,7 @@ export async function findScript(
 
 /** Runs one script to its end. Refuses as `shell.run` does; a non-zero exit is the answer. */
 export async function runScript(script: Script, job: BuildJob, tools: BuildTools): Promise<Exit> {
-  const manager = await findNpm(toolsPath(tools))
+  const manager = tools.manager ?? (await findNpm(toolsPath(tools)))
   const command = scriptCommand(script, job, tools, manager)
   for (const line of script.command.trim().split('\n')) job.say(`> ${line}`)
   return run(script.confine ? confined(tools.confinement, command) : command, {
@@ -119,12 +124,17 @@ export function baseEnvironment(tools: BuildTools, home = tools.buildHome): Reco
     // husky and its like set up git hooks, and there is no repository here.
     HUSKY: '0',
     ...tools.npmConfig,
+    ...(tools.toolchain.headers === null ? {} : { npm_config_nodedir: tools.toolchain.headers }),
   }
 }
 
-/** PATH with the app's Node first. */
-export function toolsPath({ toolchain, environment }: Pick<BuildTools, 'toolchain' | 'environment'>): string {
-  return toolchainPath(toolchain, environment.PATH ?? '/usr/local/bin:/usr/bin:/bin')
+/** PATH with the app's Node first, then its package manager. */
+export function toolsPath({
+  toolchain,
+  manager,
+  environment,
+}: Pick<BuildTools, 'toolchain' | 'manager' | 'environment'>): string {
+  return toolchainPath(toolchain, manager, environment.PATH ?? '/usr/local/bin:/usr/bin:/bin')
 }
 
 /** The variables of npm's RFC 183 and those that `only-allow` and its like look at. */

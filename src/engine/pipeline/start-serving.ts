@@ -17,11 +17,12 @@ export async function startServing(ctx: Context, project: ProjectRow, row: Insta
   if (!command || !stillServes(ctx, row)) return
   const { type, generation, position } = row
   const ref = { project: project.name, type, release: row.release, generation }
-  const { envVars } = release
+  const { envVars, plan } = release
   try {
     const port = await ownPort(ctx, row)
     const directory = ctx.paths.release(project.name, row.slug)
-    await ctx.runtime.start(groupOf(ctx, ref, { directory, command, envVars }, [{ index: position, port }]))
+    const place = { index: position, port }
+    await ctx.runtime.start(await groupOf(ctx, ref, { directory, command, envVars, plan }, [place]))
     // retired while it was being started: nobody else would end it
     if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])
   } catch (error) {

@@ -157,10 +157,10 @@ async function commitOrDiscard(
 }
 
 function planOf(ctx: Context, project: ProjectRow, release: Release): BootPlan {
-  const { number, slug, command, envVars } = release
+  const { number, slug, command, envVars, plan } = release
   const directory = ctx.paths.release(project.name, slug)
   const count = countOf(project.processes, 'web')
-  return { project, release: number, slug, directory, command, origin: command, envVars, count }
+  return { project, release: number, slug, directory, command, origin: command, envVars, plan, count }
 }
 
 /** More instances of a type join the generation that serves; where none does, they begin one. */

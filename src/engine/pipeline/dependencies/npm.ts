@@ -37,7 +37,7 @@ export async function runNpm(npm: NpmRun, job: BuildJob, tools: BuildTools): Pro
 const longestExplanation = 400
 
 /** npm's own would keep people waiting for over a minute when the registry is away. What the operator sets wins. */
-const patience = {
+export const patience = {
   npm_config_fetch_retries: '2',
   npm_config_fetch_retry_mintimeout: '500',
   npm_config_fetch_retry_factor: '3',

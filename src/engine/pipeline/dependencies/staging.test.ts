@@ -12,7 +12,7 @@ import { currentToolchain, findNpm, type PackageManager, type Toolchain } from '
 import { workspaceFolders } from './workspaces.ts'
 
 const toolchain = currentToolchain()
-const npm: PackageManager = { name: 'npm', version: '11.0.0', directory: null }
+const npm: PackageManager = { name: 'npm', version: '11.0.0', directory: null, bin: null }
 
 interface Change {
   readonly app?: Record<string, unknown>

@@ -14,6 +14,7 @@ import {
 } from 'node:fs/promises'
 import path from 'node:path'
 import { Refusal } from '../../domain/refusal.ts'
+import { createExclusive } from '../toolchain/exclusive.ts'
 import type { Manifest } from './manifest.ts'
 import type { PlaceMode } from './place.ts'
 import { listTree, placeTree } from './trees.ts'
@@ -70,28 +71,10 @@ const discarded = '.old-'
 const hashPattern = /^[0-9a-f]{64}$/
 
 export function createModuleStore({ directory, now, keptOwner }: StoreOptions): ModuleStore {
-  const tails = new Map<string, Promise<void>>()
+  const exclusive = createExclusive()
   let canReflink: Promise<boolean> | undefined
   const at = (hash: string) => path.join(directory, hash)
   const temporary = (prefix: string) => path.join(directory, prefix + randomBytes(8).toString('hex'))
-
-  async function exclusive<T>(hash: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const before = tails.get(hash) ?? Promise.resolve()
-    let leave = () => {}
-    const mine = new Promise<void>((resolve) => {
-      leave = resolve
-    })
-    const tail = before.then(() => mine)
-    tails.set(hash, tail)
-    // Who gives up waiting must not open the door for those behind: the one inside still is.
-    void tail.then(() => tails.get(hash) === tail && tails.delete(hash))
-    try {
-      await orAborted(before, signal)
-      return await work()
-    } finally {
-      leave()
-    }
-  }
 
   async function obtain(hash: string, { replace, signal, install }: ObtainOptions): Promise<Kept> {
     return exclusive(hash, signal, async () => {
@@ -263,16 +246,4 @@ async function list(directory: string): Promise<Dirent[]> {
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error
-}
-
-function orAborted(wait: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted()
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    void wait.then(() => {
-      signal.removeEventListener('abort', abort)
-      resolve()
-    })
-  })
 }

@@ -14,15 +14,22 @@ export interface Toolchain {
   readonly arch: string
   /** `glibc`, `musl`; '' where it does not matter. */
   readonly libc: string
+  /** Where `include/node` lies, for native packages; null: node-gyp finds out itself. */
+  readonly headers: string | null
 }
 
-/** A package manager as found on PATH. */
+export const managerNames = ['npm', 'pnpm', 'yarn', 'bun'] as const
+export type ManagerName = (typeof managerNames)[number]
+
+/** A package manager: npm as found on PATH, or one that was fetched for apps that ask for it. */
 export interface PackageManager {
-  readonly name: 'npm'
+  readonly name: ManagerName
   /** `11.19.1`; of a wrapper script its fingerprint and the version it stands before. */
   readonly version: string
-  /** Folder of the npm package, null where only wrappers were found. */
+  /** Folder of its package, null where only wrappers were found. */
   readonly directory: string | null
+  /** The folder of its commands, before others on PATH; null where it is on PATH already. */
+  readonly bin: string | null
 }
 
 /** The Node this process runs on. Takes 30 ms once (the C library's name is in a diagnostic report). */
@@ -34,15 +41,19 @@ export function currentToolchain(): Toolchain {
     platform: process.platform,
     arch: process.arch,
     libc: process.platform === 'linux' ? linuxLibc() : '',
+    headers: null,
   }
 }
 
-/** PATH with the toolchain's own node first, so that `#!/usr/bin/env node` finds it. */
-export function toolchainPath(toolchain: Toolchain, searchPath: string): string {
-  const first = path.dirname(toolchain.node)
-  return [first, ...searchPath.split(path.delimiter).filter((folder) => folder !== first)].join(
-    path.delimiter,
-  )
+/** PATH with the toolchain's own node first, so that `#!/usr/bin/env node` finds it; then the package manager. */
+export function toolchainPath(
+  toolchain: Toolchain,
+  manager: PackageManager | null,
+  searchPath: string,
+): string {
+  const first = [path.dirname(toolchain.node), ...(manager?.bin ? [manager.bin] : [])]
+  const rest = searchPath.split(path.delimiter).filter((folder) => !first.includes(folder))
+  return [...first, ...rest].join(path.delimiter)
 }
 
 /**
@@ -57,11 +68,12 @@ export async function findNpm(searchPath: string): Promise<PackageManager | null
     if (file === null) continue
     const directory = path.resolve(file, '../..')
     const version = await npmVersion(directory)
-    if (version !== null) return { name: 'npm', version: [...wrappers, version].join('+'), directory }
+    if (version !== null)
+      return { name: 'npm', version: [...wrappers, version].join('+'), directory, bin: null }
     const print = await wrapperPrint(file)
     if (print) wrappers.push(print)
   }
-  return wrappers.length ? { name: 'npm', version: wrappers.join('+'), directory: null } : null
+  return wrappers.length ? { name: 'npm', version: wrappers.join('+'), directory: null, bin: null } : null
 }
 
 async function npmVersion(directory: string): Promise<string | null> {

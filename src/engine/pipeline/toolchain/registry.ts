@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import { Refusal } from '../../domain/refusal.ts'
+import { run } from '../../shell.ts'
+import { explainNpm, patience } from '../dependencies/npm.ts'
+import { type BuildTools, baseEnvironment } from '../scripts.ts'
+
+/**
+ * What NodePilot itself takes from the npm registry (versions of Node, package managers), by the server's own
+ * npm and with the operator's settings: registry, proxy, certificates, token.
+ */
+export interface Registry {
+  /** All versions of a package, as the registry lists them; asked once an hour. Refuses with `install_failed`. */
+  versions(name: string, signal: AbortSignal): Promise<readonly string[]>
+  /**
+   * Installs exactly this version into `<directory>/node_modules`, without its scripts. Refuses with
+   * `install_failed` and `disk_full`, and with `install_failed` where the archive is not the one `hash` names.
+   */
+  fetch(wanted: Wanted, directory: string, signal: AbortSignal): Promise<void>
+}
+
+export interface Wanted {
+  readonly name: string
+  readonly version: string
+  /** Of the archive. */
+  readonly hash?: Hash | null
+}
+
+export interface Hash {
+  readonly algorithm: string
+  readonly hex: string
+}
+
+const listMs = 3_600_000
+const longestMs = 10 * 60_000
+
+export function createRegistry(tools: BuildTools, now: () => number): Registry {
+  const known = new Map<string, { readonly at: number; readonly versions: readonly string[] }>()
+  return {
+    async versions(name, signal) {
+      const kept = known.get(name)
+      if (kept && now() - kept.at < listMs) return kept.versions
+      const output = await npm(['view', name, 'versions', '--json'], null, tools, signal)
+      const versions = listed.parse(JSON.parse(output))
+      known.set(name, { at: now(), versions })
+      return versions
+    },
+
+    async fetch({ name, version, hash }, directory, signal) {
+      await writeFile(path.join(directory, 'package.json'), '{}')
+      const spec = `${name}@${version}`
+      const source = hash ? await fetchArchive(spec, hash, directory, tools, signal) : spec
+      const flags = ['--ignore-scripts', '--no-package-lock', '--prefer-offline', '--include=optional']
+      await npm(['install', ...flags, source], directory, tools, signal)
+      await rm(path.join(directory, 'package.json'))
+    },
+  }
+}
+
+/** One version alone is not a list. */
+const listed = z.union([z.array(z.string()), z.string().transform((version) => [version])])
+
+async function fetchArchive(
+  spec: string,
+  { algorithm, hex }: Hash,
+  directory: string,
+  tools: BuildTools,
+  signal: AbortSignal,
+): Promise<string> {
+  const archives = path.join(directory, 'archive')
+  await mkdir(archives)
+  await npm(['pack', '--ignore-scripts', '--pack-destination=archive', spec], directory, tools, signal)
+  const [archive = ''] = await readdir(archives)
+  checkHash(spec, await readFile(path.join(archives, archive)), { algorithm, hex })
+  return `file:archive/${archive}`
+}
+
+/** Refuses with `install_failed` when these are not the bytes that the hash names. */
+export function checkHash(spec: string, bytes: Buffer, { algorithm, hex }: Hash): void {
+  if (createHash(algorithm).update(bytes).digest('hex') === hex.toLowerCase()) return
+  throw new Refusal('install_failed', `${spec} is not the one whose ${algorithm} packageManager names`, {
+    hint: 'correct "packageManager" in package.json, or leave its hash away',
+  })
+}
+
+/** What it wrote to standard output. */
+async function npm(
+  args: readonly string[],
+  cwd: string | null,
+  tools: BuildTools,
+  signal: AbortSignal,
+): Promise<string> {
+  await mkdir(tools.buildHome, { recursive: true })
+  // a home where no app has been: a .npmrc there would be obeyed
+  const home = await mkdtemp(path.join(tools.buildHome, 'npm-'))
+  const output: string[] = []
+  const errors: string[] = []
+  const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--no-progress', '--loglevel=error']
+  const command = {
+    file: 'npm',
+    args: [...args, ...quiet, '--logs-max=0', `--cache=${tools.npmCache}`],
+    cwd: cwd ?? home,
+    env: { ...patience, ...baseEnvironment(tools, home) },
+  }
+  try {
+    const exit = await run(command, {
+      signal,
+      timeoutMs: longestMs,
+      onLine: (line, stream) => {
+        if (stream === 'out') output.push(line)
+        const error = /^npm (?:error|ERR!) ?(.*)$/.exec(line)?.[1]
+        if (error !== undefined) errors.push(error)
+      },
+    })
+    if (exit.code !== 0) throw explainNpm({ command: 'install' }, exit, errors)
+    return output.join('\n')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw noNpm()
+    throw error
+  } finally {
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
+export function noNpm(): Refusal {
+  return new Refusal('install_failed', 'npm was not found on this server', {
+    hint: 'install npm, or start NodePilot with a PATH that has it',
+  })
+}
