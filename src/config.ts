@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { availableParallelism, homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { Refusal } from './engine/domain/refusal.ts'
@@ -30,6 +30,9 @@ const settings = z.strictObject({
   pushLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(1000),
   treeLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(2000),
   buildTimeoutSeconds: numeric.pipe(z.coerce.number<string | number>().positive()).default(900),
+  maxBuilds: numeric
+    .pipe(z.coerce.number<string | number>().int().min(1).max(1000))
+    .default(Math.max(Math.floor(availableParallelism() / 2), 1)),
   buildOutputLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(50),
   keepBackups: numeric.pipe(z.coerce.number<string | number>().int().min(1).max(1000)).default(7),
   backupHours: numeric.pipe(z.coerce.number<string | number>().min(0).max(8760)).default(24),
@@ -69,6 +72,9 @@ export interface Limits {
   readonly treeBytes: number
   /** Files and directories of a tree. */
   readonly treeEntries: number
+  /** How many builds go on at once on this machine. */
+  readonly builds: number
+  /** Of one command, ms. */
   readonly buildTimeoutMs: number
   readonly buildOutputBytes: number
   readonly drainMs: number
@@ -136,6 +142,7 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
       packBytes: data.pushLimitMb * megabyte,
       treeBytes: data.treeLimitMb * megabyte,
       treeEntries: 200_000,
+      builds: data.maxBuilds,
       buildTimeoutMs: data.buildTimeoutSeconds * 1000,
       buildOutputBytes: data.buildOutputLimitMb * megabyte,
       drainMs: data.drainSeconds * 1000,

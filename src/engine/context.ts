@@ -8,6 +8,7 @@ import type { OwnProcess } from './metrics/own-processes.ts'
 import type { WatchedRuntime } from './metrics/watched-runtime.ts'
 import type { Network } from './network.ts'
 import type { Paths } from './paths.ts'
+import type { BuildGate } from './pipeline/build-gate.ts'
 import type { Dependencies } from './pipeline/dependencies.ts'
 import type { DeploymentLogs } from './pipeline/log.ts'
 import type { Turns } from './pipeline/queue.ts'
@@ -36,8 +37,10 @@ export interface Context {
   readonly inOrder: InOrder
   /** Aborted when the server ends: nothing new begins, what waits for its turn gives up. */
   readonly closing: AbortSignal
-  /** Deployments under way, by id: aborting one cancels it. */
-  readonly attempts: Map<number, AbortController>
+  /** How many builds go on at once on this machine. */
+  readonly builds: BuildGate
+  /** Deployments under way, by id. */
+  readonly attempts: Map<number, AttemptUnderWay>
   /** One-off commands under way. */
   readonly runs: Set<OneOffUnderWay>
   readonly logs: DeploymentLogs
@@ -59,6 +62,26 @@ export interface Context {
   /** Work that goes on after the answer: draining, stopping, pruning. Awaited when the server ends. */
   readonly background: Background
 }
+
+export interface AttemptUnderWay {
+  readonly projectId: number
+  readonly number: number
+  /** `9f3c2ab`, `shop.zip` */
+  readonly label: string
+  readonly brings: Brings
+  /** Aborting it cancels the deployment. */
+  readonly controller: AbortController
+  /** Its place among the builds that wait. */
+  ticket: number
+  /** For its turn, or for a place to build: nothing is lost yet when it gives up. */
+  waiting: boolean
+}
+
+/**
+ * What a deployment brings, which says what it may supersede: new `files`; the `current` ones once more; null:
+ * something that only it brings (a rollback, config vars), which no other deployment may take the place of.
+ */
+export type Brings = 'files' | 'current' | null
 
 export interface OneOffUnderWay {
   readonly projectId: number

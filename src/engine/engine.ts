@@ -6,6 +6,7 @@ import { createOrder } from './in-order.ts'
 import { rememberExits } from './last-exits.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { watchRuntime } from './metrics/watched-runtime.ts'
+import { createBuildGate } from './pipeline/build-gate.ts'
 import { createDeploymentLogs } from './pipeline/log.ts'
 import { createTurns } from './pipeline/queue.ts'
 import { mendProcesses, reconcile } from './reconcile.ts'
@@ -34,6 +35,7 @@ export type EngineDeps = Omit<
   | 'audit'
   | 'routes'
   | 'turns'
+  | 'builds'
   | 'inOrder'
   | 'lastExits'
   | 'closing'
@@ -56,6 +58,7 @@ export function createEngine(deps: EngineDeps) {
     closing: closing.signal,
     routes: createRoutes({ store: deps.store, router: deps.router, baseDomain: deps.addresses.baseDomain }),
     turns: createTurns(),
+    builds: createBuildGate(deps.limits.builds),
     inOrder: createOrder(),
     lastExits: rememberExits(deps.runtime),
     attempts: new Map(),
@@ -124,7 +127,7 @@ export function createEngine(deps: EngineDeps) {
         hint: 'push again when it is back',
       })
       closing.abort(why)
-      for (const controller of ctx.attempts.values()) controller.abort(why)
+      for (const { controller } of ctx.attempts.values()) controller.abort(why)
       await ctx.turns.idle()
       await metrics.stop()
       await Promise.allSettled([...ctx.runs].map(({ ended }) => ended))

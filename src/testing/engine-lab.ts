@@ -132,6 +132,7 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
       packBytes: 1_000_000,
       treeBytes: 1_000_000,
       treeEntries: 1_000,
+      builds: 2,
       buildTimeoutMs: 10_000,
       buildOutputBytes: 1_000_000,
       drainMs: 200,

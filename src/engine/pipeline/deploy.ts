@@ -9,13 +9,14 @@ import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { boot } from './boot.ts'
 import { build } from './build.ts'
+import { inBuildPlace } from './build-place.ts'
 import { discardCandidate, discardFiles, type Group } from './discard.ts'
 import type { Journal } from './journal.ts'
 import { size } from './output.ts'
 import { type PackageJson, readPackageJson } from './package-json.ts'
 import { runReleasePhase } from './release-phase.ts'
 import { linkRelease } from './slug.ts'
-import { findCommands } from './start-command.ts'
+import { findCommands, type SlugCommands } from './start-command.ts'
 import { switchRoutes } from './switch-routes.ts'
 import { planOfTools, type Tools } from './toolchain/toolchains.ts'
 import { unpack } from './unpack.ts'
@@ -34,6 +35,10 @@ export interface Work {
   readonly release: number
   readonly journal: Journal
   readonly signal: AbortSignal
+  /** Says what it waits for. */
+  readonly waiting: { for(what: string): void; over(): void }
+  /** Its place among the builds that wait. */
+  readonly ticket: () => number
   /** Marks every process of its installs and builds, so that none survives it. */
   readonly job: string
   /** When its turn began, of the monotonic clock, ms. */
@@ -57,14 +62,8 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     await rm(slug, { recursive: true, force: true })
     await receive(ctx, work, source, slug)
     const packageJson = await readPackageJson(slug)
-    const find = () => findCommands(slug, packageJson, work.project.startCommand)
-    // what a build makes may be what is started; without one, it is known at once that nothing can be
-    const known = packageJson?.scripts.build ? null : await find()
-    const tools = await install(ctx, work, slug, packageJson)
-    await runBuild(ctx, work, slug, packageJson, tools)
-    const plan = { ...plainPlan, ...planOfTools(tools) }
-    const { start, workers, release } = known ?? (await find())
-    if (release !== null) await releasePhase(ctx, work, slug, plan, release)
+    const { commands, plan } = await inBuildPlace(ctx, work, () => make(ctx, work, slug, packageJson))
+    const { start, workers } = commands
     const { source: origin } = work.deployment
     const { envVars } = work.project
     const { command } = start
@@ -74,6 +73,24 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     await discardFiles(ctx, work.project, work.release)
     throw error
   }
+}
+
+/** From unpacked files to what can be started: install, build, release phase. */
+async function make(
+  ctx: Context,
+  work: Work,
+  slug: string,
+  packageJson: PackageJson | null,
+): Promise<{ readonly commands: SlugCommands; readonly plan: ReleasePlan }> {
+  const find = () => findCommands(slug, packageJson, work.project.startCommand)
+  // what a build makes may be what is started; without one, it is known at once that nothing can be
+  const known = packageJson?.scripts.build ? null : await find()
+  const tools = await install(ctx, work, slug, packageJson)
+  await runBuild(ctx, work, slug, packageJson, tools)
+  const plan = { ...plainPlan, ...planOfTools(tools) }
+  const commands = known ?? (await find())
+  if (commands.release !== null) await releasePhase(ctx, work, slug, plan, commands.release)
+  return { commands, plan }
 }
 
 /**

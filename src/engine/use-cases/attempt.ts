@@ -1,4 +1,4 @@
-import type { Context } from '../context.ts'
+import type { AttemptUnderWay, Brings, Context } from '../context.ts'
 import type { Who } from '../domain/audit.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { asRefusal, Refusal } from '../domain/refusal.ts'
@@ -10,6 +10,8 @@ import { retireOld } from '../pipeline/retire.ts'
 import type { Outcome } from '../store/deployments.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { noteChanges } from './changes.ts'
+import { supersedeOlder } from './supersede.ts'
+import { createWaiting, type Waiting } from './waiting.ts'
 
 /** What is to be made live, and for whom. */
 export interface DeployRequest {
@@ -18,6 +20,8 @@ export interface DeployRequest {
   /** For the first line: `9f3c2ab`, `shop.zip`, `v12`. */
   readonly label: string
   readonly who: Who
+  /** What it may take the place of while it waits; nothing where it is not said. */
+  readonly brings?: Brings
   readonly noCache?: boolean
   /** Sees every line of the log as it is written. */
   readonly output?: (line: string) => void
@@ -65,6 +69,7 @@ export async function attempt(
   let endTurn = () => {}
   const close = () => {
     ctx.attempts.delete(books.id)
+    books.waiting.end()
     books.log.close()
     endTurn()
   }
@@ -100,6 +105,8 @@ interface Books {
   readonly id: number
   readonly number: number
   readonly log: DeploymentLog
+  readonly attempt: AttemptUnderWay
+  readonly waiting: Waiting
   /** Aborted by the client, by a cancellation, or because the server ends. */
   readonly signal: AbortSignal
 }
@@ -116,21 +123,35 @@ async function openBooks(ctx: Context, request: DeployRequest): Promise<Books> {
   })
   const after = { number, label: request.label, source: source.kind, revision: source.revision.slice(0, 40) }
   ctx.audit({ who, action: 'deployment.begin', project, after })
-  const controller = new AbortController()
-  ctx.attempts.set(id, controller)
+  const underWay = register(ctx, request, { id, number, waiting: status === 'queued' })
   const log = await openLog(ctx, request, project, { id, number })
   request.onBegin?.(number)
   log.write(header(project.name, request.label, source.message))
-  const reasons = [controller.signal, ctx.closing, ...(request.signal ? [request.signal] : [])]
-  return { id, number, log, signal: AbortSignal.any(reasons) }
+  supersedeOlder(ctx, underWay)
+  const reasons = [underWay.controller.signal, ctx.closing, ...(request.signal ? [request.signal] : [])]
+  const waiting = createWaiting(ctx, id, underWay, log)
+  return { id, number, log, attempt: underWay, waiting, signal: AbortSignal.any(reasons) }
+}
+
+function register(
+  ctx: Context,
+  { projectId, label, brings = null }: DeployRequest,
+  { id, number, waiting }: { readonly id: number; readonly number: number; readonly waiting: boolean },
+): AttemptUnderWay {
+  const controller = new AbortController()
+  const ticket = ctx.builds.ticket()
+  const underWay = { projectId, number, label, brings, controller, ticket, waiting }
+  ctx.attempts.set(id, underWay)
+  return underWay
 }
 
 async function takeTurn(ctx: Context, request: DeployRequest, books: Books): Promise<() => void> {
-  const end = await ctx.turns.take(request.projectId, books.signal, () =>
-    books.log.write('waiting for another deployment of this project to finish'),
+  const { waiting, signal } = books
+  const end = await ctx.turns.take(request.projectId, signal, () =>
+    waiting.for('another deployment of this project to finish'),
   )
   try {
-    ctx.store.deployments.setStatus(books.id, 'running')
+    waiting.over()
     return end
   } catch (error) {
     end()
@@ -139,7 +160,11 @@ async function takeTurn(ctx: Context, request: DeployRequest, books: Books): Pro
 }
 
 /** Only now, with the turn, is it certain what the project is and which number comes next. */
-function beginWork(ctx: Context, request: DeployRequest, { id, number, log, signal }: Books): Work {
+function beginWork(
+  ctx: Context,
+  request: DeployRequest,
+  { id, number, log, attempt, waiting, signal }: Books,
+): Work {
   const project = findProject(ctx, request)
   return {
     project,
@@ -147,6 +172,8 @@ function beginWork(ctx: Context, request: DeployRequest, { id, number, log, sign
     release: ctx.store.releases.next(project.id),
     journal: createJournal({ store: ctx.store, deploymentId: id, log, elapsed: () => performance.now() }),
     signal,
+    waiting,
+    ticket: () => attempt.ticket,
     job: jobOf(ctx, id),
     noCache: request.noCache ?? false,
     began: performance.now(),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { openUpload } from '../archive.ts'
-import type { Context } from '../context.ts'
+import type { Brings, Context } from '../context.ts'
 import type { Who } from '../domain/audit.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { Refusal } from '../domain/refusal.ts'
@@ -25,6 +25,8 @@ export interface By {
   readonly message?: string | null
   /** Asked once it is its turn: refuses when it makes no sense any more. */
   readonly check?: () => Promise<void>
+  /** Newer files do not take its place while it waits. */
+  readonly keepsItsPlace?: boolean
 }
 
 export interface PushedCommit extends By {
@@ -44,7 +46,13 @@ export function createDeploymentCases(ctx: Context) {
   ): Promise<Proven> => {
     const { kind, revision, label } = source
     const message = request.message ?? source.message
-    const attempted = { ...request, projectId: project.id, label, source: { kind, revision, message } }
+    const attempted = {
+      ...request,
+      projectId: project.id,
+      label,
+      source: { kind, revision, message },
+      brings: bringsFiles(request),
+    }
     try {
       return await attempt(ctx, attempted, (work) => proveSource(ctx, work, source))
     } catch (error) {
@@ -92,14 +100,26 @@ export function createDeploymentCases(ctx: Context) {
         })
       }
       const { kind, revision, message, label } = await ctx.repositories.source(project.name, await resolve())
-      const request = { ...by, projectId: project.id, label, source: { kind, revision, message } }
+      const request = {
+        ...by,
+        projectId: project.id,
+        label,
+        source: { kind, revision, message },
+        brings: bringsFiles(by),
+      }
       return goLive(attempt(ctx, request, async (work) => proveCommit(work, await resolve())))
     },
 
     /** The current source once more: a commit is built anew, an upload boots again from its slug. */
     async redeploy(project: ProjectRow, by: By): Promise<Deployment> {
       const { number, source } = currentRelease(project)
-      const request = { ...by, projectId: project.id, label: `v${number} again`, source }
+      const request = {
+        ...by,
+        projectId: project.id,
+        label: `v${number} again`,
+        source,
+        brings: 'current' as const,
+      }
       return goLive(
         attempt(ctx, request, (work) => {
           const current = currentRelease(work.project)
@@ -160,10 +180,14 @@ export function createDeploymentCases(ctx: Context) {
       const why = new Refusal('cancelled', 'the deployment was cancelled', {
         hint: 'deploy again when you want it after all',
       })
-      ctx.attempts.get(deployment.id)?.abort(why)
+      ctx.attempts.get(deployment.id)?.controller.abort(why)
       ctx.audit({ who, action: 'deployment.cancel', project, after: { number: deployment.number } })
     },
   }
+}
+
+function bringsFiles({ keepsItsPlace }: By): Brings {
+  return keepsItsPlace ? null : 'files'
 }
 
 async function sha256(file: string): Promise<string> {

@@ -106,7 +106,7 @@ export function createProjectCases(ctx: Context) {
       })
       ctx.turns.dismiss(project.id, why)
       for (const deployment of store.deployments.unfinished()) {
-        if (deployment.projectId === project.id) ctx.attempts.get(deployment.id)?.abort(why)
+        if (deployment.projectId === project.id) ctx.attempts.get(deployment.id)?.controller.abort(why)
       }
       const end = await ctx.turns.take(project.id)
       try {

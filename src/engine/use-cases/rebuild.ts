@@ -46,7 +46,7 @@ async function rebuild(
   const check = async () => {
     if (serves(ctx, project)) throw overtaken()
   }
-  const by = { who: theServer, message: release.source.message, check }
+  const by = { who: theServer, message: release.source.message, check, keepsItsPlace: true }
   try {
     if (release.source.kind === 'git') await deployments.deployRef(project, release.source.revision, by)
     else await deployments.deploySource(project, savedSource(ctx, project, release), by)
