@@ -36,6 +36,9 @@ const settings = z.strictObject({
   buildOutputLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(50),
   keepBackups: numeric.pipe(z.coerce.number<string | number>().int().min(1).max(1000)).default(7),
   backupHours: numeric.pipe(z.coerce.number<string | number>().min(0).max(8760)).default(24),
+  maxCronRuns: numeric
+    .pipe(z.coerce.number<string | number>().int().min(1).max(1000))
+    .default(Math.max(4, 2 * availableParallelism())),
   drainSeconds: numeric.pipe(z.coerce.number<string | number>().min(0)).default(30),
 })
 
@@ -52,6 +55,8 @@ export interface Config {
   readonly adminPassword: string | null
   readonly trustedProxy: string | null
   readonly keepReleases: number
+  /** How many scheduled jobs run at once. */
+  readonly cronRuns: number
   readonly limits: Limits
   /** How many are kept, and how often one is made by itself, ms; 0: never. */
   readonly backups: { readonly keep: number; readonly everyMs: number }
@@ -136,6 +141,7 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
     adminPassword: environment.NODEPILOT_ADMIN_PASSWORD || null,
     trustedProxy: data.trustedProxy,
     keepReleases: data.keepReleases,
+    cronRuns: data.maxCronRuns,
     backups: { keep: data.keepBackups, everyMs: data.backupHours * 3_600_000 },
     limits: {
       uploadBytes: data.uploadLimitMb * megabyte,

@@ -120,6 +120,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     report,
     limits: config.limits,
     keepReleases: config.keepReleases,
+    cronRuns: config.cronRuns,
     environment: config.environment,
     dependencies: createDependencies({ cache: paths.cache, now: clock, tools }),
     toolchains: createToolchains({ cache: paths.cache, now: clock, tools }),
@@ -172,6 +173,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   await sweepQuarantines(paths.repositories)
   await engine.reconcile()
   engine.metrics.start()
+  engine.cron.start()
   openDoors((req, res) => {
     if (req.url?.startsWith('/git/')) git.handle(req, res)
     else void answer(req, res)

@@ -41,7 +41,7 @@ export interface Context {
   readonly builds: BuildGate
   /** Deployments under way, by id. */
   readonly attempts: Map<number, AttemptUnderWay>
-  /** One-off commands under way. */
+  /** One-off commands under way, and those of scheduled jobs. */
   readonly runs: Set<OneOffUnderWay>
   readonly logs: DeploymentLogs
   readonly dependencies: Dependencies
@@ -52,6 +52,8 @@ export interface Context {
   readonly backups: BackupSettings
   readonly limits: Limits
   readonly keepReleases: number
+  /** How many scheduled jobs run on this machine at once. */
+  readonly cronRuns: number
   /** PATH, LANG and the like: what every child process may see. */
   readonly environment: Readonly<Record<string, string>>
   /** Lets a test fail here; nothing in production. */
@@ -87,7 +89,8 @@ export interface OneOffUnderWay {
   readonly projectId: number
   /** The directory it runs in, which must stay. */
   readonly slug: number
-  /** From 1: `run.1`. */
+  /** `run.1`: of each type one number at a time. */
+  readonly type: 'run' | 'cron'
   readonly index: number
   readonly controller: AbortController
   /** Resolves when nothing of it is left. */

@@ -18,6 +18,7 @@ import { createAudit, createAuditCases } from './use-cases/audit.ts'
 import { createBackupCases } from './use-cases/backups.ts'
 import { createChangesCases } from './use-cases/changes.ts'
 import { createConfigVarCases } from './use-cases/config-vars.ts'
+import { createCronCases } from './use-cases/cron.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDomainCases } from './use-cases/domains.ts'
 import { createMemberCases } from './use-cases/members.ts'
@@ -71,6 +72,7 @@ export function createEngine(deps: EngineDeps) {
   const projects = createProjectCases(ctx)
   const processes = createProcessCases(ctx)
   const backups = createBackupCases(ctx)
+  const cron = createCronCases(ctx)
 
   return {
     access: createAccessCases(ctx),
@@ -85,6 +87,7 @@ export function createEngine(deps: EngineDeps) {
     configVars: createConfigVarCases(ctx),
     processes,
     run: createRunCase(ctx),
+    cron,
     backups,
     domains: createDomainCases(ctx),
     changes: createChangesCases(ctx),
@@ -130,6 +133,7 @@ export function createEngine(deps: EngineDeps) {
       for (const { controller } of ctx.attempts.values()) controller.abort(why)
       await ctx.turns.idle()
       await metrics.stop()
+      await cron.stop()
       await Promise.allSettled([...ctx.runs].map(({ ended }) => ended))
       await ctx.background.settled()
     },

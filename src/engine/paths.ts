@@ -30,6 +30,8 @@ export interface Paths {
   buildHome(name: string): string
   projectLogs(name: string): string
   deploymentLog(name: string, deployment: number): string
+  /** The output of a run of a scheduled job. */
+  cronLog(name: string, run: number): string
 }
 
 export function createPaths(home: string): Paths {
@@ -60,5 +62,6 @@ export function createPaths(home: string): Paths {
     buildHome: (name) => at('projects', name, 'build-home'),
     projectLogs: (name) => at('logs', name),
     deploymentLog: (name, deployment) => at('logs', name, 'deploys', `${deployment}.log`),
+    cronLog: (name, run) => at('logs', name, 'cron', `${run}.log`),
   }
 }

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import type { Context } from './context.ts'
+import { endInterruptedRuns } from './cron/interrupted.ts'
 import type { Deployment } from './domain/deployment.ts'
 import { discard, groupsOf } from './pipeline/discard.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
@@ -25,6 +26,7 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
   const interrupted = markInterrupted(ctx)
   // its installs and builds did not die with the server
   for (const { id } of interrupted) await endJob(jobOf(ctx, id))
+  await endInterruptedRuns(ctx)
   await rm(ctx.paths.uploads, { recursive: true, force: true })
   for (const name of interruptedRemovals(ctx)) {
     await nowOrLater(ctx, `removing what ${name} has left`, () => finishRemoval(ctx, name))

@@ -49,13 +49,16 @@ export const ada: Who = { name: 'ada', userId: null, address: '192.0.2.1', via: 
 
 export const revisionOf = (letter: string) => letter.repeat(40)
 
-export async function createLab(options: { readonly keepReleases?: number } = {}) {
+export async function createLab(
+  options: { readonly keepReleases?: number; readonly cronRuns?: number; readonly clock?: () => number } = {},
+) {
+  const clock = options.clock ?? Date.now
   const home = await temporaryDirectory('lab')
   const paths = createPaths(home)
   const db = openDatabase(paths.database)
   // no power cut is tested here
   db.pragma('synchronous = OFF')
-  const store = createStore(db, Date.now)
+  const store = createStore(db, clock)
   // tests that run side by side shall not want the same ports
   store.settings.set('generation', String(randomInt(1_000_000)))
   const faults: Faults = {}
@@ -138,9 +141,10 @@ export async function createLab(options: { readonly keepReleases?: number } = {}
       drainMs: 200,
     },
     keepReleases: options.keepReleases ?? 5,
+    cronRuns: options.cronRuns ?? 4,
     environment: { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8' },
     failpoint: noFailpoints,
-    clock: Date.now,
+    clock,
     report: {
       info: (message) => void reports.push(message),
       error: (message, error) => void reports.push(`${message}: ${String(error)}`),

@@ -19,6 +19,7 @@ export type AuditSubject =
   | 'config-vars'
   | 'deployment'
   | 'domain'
+  | 'job'
   | 'member'
   | 'process'
   | 'project'

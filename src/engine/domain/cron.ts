@@ -11,6 +11,9 @@ const mostJobs = 50
 /** Names are part of addresses, of names of processes and of files. */
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,39}$/
 
+/** In addresses it stands for all of them. */
+const reservedName = 'runs'
+
 const cronFields = {
   schedule: z.string().trim().max(200).meta({
     description: 'five fields: minute, hour, day of the month, month, day of the week; or @hourly, @daily …',
@@ -25,6 +28,7 @@ const cronFields = {
   name: z
     .string()
     .regex(namePattern, 'a job is named like nightly-report: 40 letters, digits, - and _, a letter first')
+    .refine((name) => name !== reservedName, `${reservedName} cannot be the name of a job`)
     .optional()
     .meta({ description: 'made of the command where none is given' }),
   timezone: z
@@ -77,7 +81,7 @@ export type NamedCronJob = CronJob & { readonly name: string }
  * list it stands, so that a job keeps its history: `node tick.js` is `node-tick-js`, a second one `node-tick-js-2`.
  */
 export function namedJobs(jobs: readonly CronJob[]): readonly NamedCronJob[] {
-  const taken = new Set(jobs.flatMap(({ name }) => name ?? []))
+  const taken = new Set([reservedName, ...jobs.flatMap(({ name }) => name ?? [])])
   return jobs.map((job) => {
     if (job.name !== undefined) return { ...job, name: job.name }
     const name = free(taken, nameOf(job.command))

@@ -1,5 +1,5 @@
 import { confined } from '../confine.ts'
-import type { Context } from '../context.ts'
+import type { Context, OneOffUnderWay } from '../context.ts'
 import { instanceEnvironment } from '../domain/environment.ts'
 import type { ReleasePlan } from '../domain/release-plan.ts'
 import type { Command } from '../shell.ts'
@@ -38,4 +38,11 @@ export async function oneOff(
   })
   const [file, ...args] = argv
   return confined(ctx.dependencies.tools.confinement, { file, args, cwd: directory, env })
+}
+
+/** The smallest number that none of the project's commands of this type has. */
+export function freeIndex(ctx: Context, projectId: number, type: OneOffUnderWay['type']): number {
+  const same = (one: OneOffUnderWay) => one.projectId === projectId && one.type === type
+  const taken = new Set([...ctx.runs].flatMap((one) => (same(one) ? [one.index] : [])))
+  for (let index = 1; ; index++) if (!taken.has(index)) return index
 }

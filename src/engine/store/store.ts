@@ -1,6 +1,7 @@
 import { createAccounts } from './accounts.ts'
 import { createAuditStore } from './audit.ts'
 import { createChanges } from './changes.ts'
+import { createCronRuns } from './cron-runs.ts'
 import type { Db } from './database.ts'
 import { createDeployments } from './deployments.ts'
 import { createDevices } from './devices.ts'
@@ -24,6 +25,7 @@ export function createStore(db: Db, clock: () => number) {
     projects: createProjects(db, now),
     deployments: createDeployments(db, now),
     changes: createChanges(db),
+    cronRuns: createCronRuns(db, now),
     domains: createDomains(db, now),
     devices: createDevices(db, now),
     releases: createReleases(db, now),

@@ -4,7 +4,7 @@ import type { Context, OneOffUnderWay } from '../context.ts'
 import type { Who } from '../domain/audit.ts'
 import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import { oneOff } from '../pipeline/one-off.ts'
+import { freeIndex, oneOff } from '../pipeline/one-off.ts'
 import { type Exit, type OutputStream, run } from '../shell.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
@@ -55,13 +55,14 @@ export function createRunCase(ctx: Context) {
     const release = liveRelease(ctx, project)
     const after = { command: withoutValues(request.command, release.envVars) }
     ctx.audit({ who: options.who, action: 'process.run', project, after })
-    const index = freeIndex(ctx, project.id)
+    const index = freeIndex(ctx, project.id, 'run')
     const controller = new AbortController()
     const signal = AbortSignal.any([controller.signal, options.signal, ctx.closing])
     const result = carryOut(ctx, { project, release, index, request, options: { ...options, signal } })
     const underWay: OneOffUnderWay = {
       projectId: project.id,
       slug: release.slug,
+      type: 'run',
       index,
       controller,
       ended: result.catch(() => {}).finally(() => ctx.runs.delete(underWay)),
@@ -133,12 +134,6 @@ function liveRelease(ctx: Context, project: ProjectRow): Release {
   throw new Refusal('conflict', `${project.name} has no release yet`, {
     hint: 'push to it, or upload an archive; then commands can run in it',
   })
-}
-
-/** The smallest number that none of the project's commands has. */
-function freeIndex(ctx: Context, projectId: number): number {
-  const taken = new Set([...ctx.runs].flatMap((one) => (one.projectId === projectId ? [one.index] : [])))
-  for (let index = 1; ; index++) if (!taken.has(index)) return index
 }
 
 function codeOf({ code, signal }: Exit): number {
