@@ -65,6 +65,7 @@ const facts = {
   index: 1,
   port: 20_007,
   directory: '/r/3',
+  rootDir: '',
   dataDirectory: '/d',
   configVars: {},
   system: { PATH: '/bin', LANG: 'C.UTF-8' },
@@ -84,8 +85,12 @@ test('a process without traffic has no PORT', () => {
 })
 
 test('commands of the dependencies come first on PATH, which never ends up with an empty entry', () => {
-  assert.equal(withLocalBin('/r/3', '/bin'), '/r/3/node_modules/.bin:/bin')
-  assert.equal(withLocalBin('/r/3', undefined), '/r/3/node_modules/.bin')
+  assert.equal(withLocalBin('/r/3', '', '/bin'), '/r/3/node_modules/.bin:/bin')
+  assert.equal(withLocalBin('/r/3', '', undefined), '/r/3/node_modules/.bin')
+  assert.equal(
+    withLocalBin('/r/3', 'apps/web', '/bin'),
+    '/r/3/apps/web/node_modules/.bin:/r/3/apps/node_modules/.bin:/r/3/node_modules/.bin:/bin',
+  )
 })
 
 test('an error of the system is named, our own fault is not', () => {
@@ -112,8 +117,8 @@ test('a refusal passes as it is, and is told by its code', () => {
 test('the failure codes of a deployment are those of the contract', () => {
   assert.equal(
     deployFailureCodes.join(' '),
-    'rejected_tree no_package no_start_command unsupported_node install_failed build_failed release_failed ' +
-      'boot_crashed boot_timeout wrong_port health_failed out_of_memory timeout output_limit disk_full ' +
+    'rejected_tree no_package no_start_command missing_env unsupported_node install_failed build_failed ' +
+      'release_failed boot_crashed boot_timeout wrong_port health_failed out_of_memory timeout output_limit disk_full ' +
       'too_large cancelled superseded internal',
   )
 })

@@ -4,7 +4,7 @@ import { z } from 'zod'
 /** Names that NodePilot itself sets for every app. */
 const ours = /^(PORT|NODEPILOT_.*)$/
 
-const varName = z
+export const varName = z
   .string()
   .regex(
     /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
@@ -45,6 +45,8 @@ export interface InstanceFacts {
   readonly port: number | null
   /** The slug's directory. */
   readonly directory: string
+  /** The app's folder below it; '' for the slug itself. */
+  readonly rootDir: string
   /** The folder that outlives releases. */
   readonly dataDirectory: string
   readonly configVars: Readonly<Record<string, string>>
@@ -56,7 +58,7 @@ export interface InstanceFacts {
 export function instanceEnvironment(facts: InstanceFacts): Record<string, string> {
   return {
     ...facts.system,
-    PATH: withLocalBin(facts.directory, facts.system.PATH),
+    PATH: withLocalBin(facts.directory, facts.rootDir, facts.system.PATH),
     NODE_ENV: 'production',
     HOME: facts.dataDirectory,
     ...facts.configVars,
@@ -68,7 +70,10 @@ export function instanceEnvironment(facts: InstanceFacts): Record<string, string
   }
 }
 
-/** `PATH` with the commands of the app's own dependencies first. */
-export function withLocalBin(directory: string, systemPath: string | undefined): string {
-  return [path.join(directory, 'node_modules', '.bin'), systemPath].filter(Boolean).join(':')
+/** `PATH` with the commands of the app's own dependencies first, from its folder up to the slug. */
+export function withLocalBin(directory: string, rootDir: string, systemPath: string | undefined): string {
+  const parts = rootDir === '' ? [] : rootDir.split('/')
+  const folders = [...parts.keys(), parts.length].reverse().map((depth) => parts.slice(0, depth).join('/'))
+  const bins = folders.map((folder) => path.join(directory, folder, 'node_modules', '.bin'))
+  return [...bins, systemPath].filter(Boolean).join(':')
 }

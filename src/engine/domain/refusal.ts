@@ -3,6 +3,7 @@ export const deployFailureCodes = [
   'rejected_tree',
   'no_package',
   'no_start_command',
+  'missing_env',
   'unsupported_node',
   'install_failed',
   'build_failed',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { command, folder, graceMs, nodeVersion } from './app-fields.ts'
 import { cronJobs } from './cron.ts'
 
 /**
@@ -7,9 +8,15 @@ import { cronJobs } from './cron.ts'
  * `null` means that the app file, or else the server, decides.
  */
 
-const command = z.string().trim().min(1).max(1000)
-
 export const projectSettings = z.strictObject({
+  rootDir: folder
+    .nullable()
+    .default(null)
+    .meta({ description: 'the folder of the app, as apps/web; null: the app file, else the top' }),
+  nodeVersion: nodeVersion
+    .nullable()
+    .default(null)
+    .meta({ description: 'a version of Node or a range; null: the app says it, else the one of the server' }),
   buildCommand: command
     .nullable()
     .default(null)
@@ -18,6 +25,19 @@ export const projectSettings = z.strictObject({
     .nullable()
     .default(null)
     .meta({ description: 'runs once before a release starts; null: the app file, else the Procfile' }),
+  staticDir: folder
+    .nullable()
+    .default(null)
+    .meta({ description: 'a folder that is served as files, as dist; null: the app file decides' }),
+  spa: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .meta({ description: 'static files: pages that are not there are answered with index.html' }),
+  graceMs: graceMs
+    .nullable()
+    .default(null)
+    .meta({ description: 'from SIGTERM to SIGKILL; null: the app file, else 10 s' }),
   memoryAction: z
     .enum(['restart', 'fail'])
     .default('restart')

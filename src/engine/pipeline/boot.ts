@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import { isRefusal, type Refusal } from '../domain/refusal.ts'
-import type { ReleasePlan } from '../domain/release-plan.ts'
+import { inForce, type ReleasePlan } from '../domain/release-plan.ts'
 import type { GroupRef } from '../ports.ts'
 import { listenersOf, portBelongsTo } from '../processes.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -24,6 +24,7 @@ export interface BootPlan {
   /** For the step's line: `npm start`. */
   readonly origin: string
   readonly envVars: Readonly<Record<string, string>>
+  /** Of the release. */
   readonly plan: ReleasePlan
   /** How many instances; none is fine. */
   readonly count: number
@@ -86,6 +87,7 @@ async function startAndProve(
   signal: AbortSignal,
 ): Promise<Group> {
   const { project, release } = plan
+  const { healthPath } = inForce(project, plan.plan)
   const ref: GroupRef = { project: project.name, type: 'web', release, generation }
   const group = { ref, positions }
   if (positions.length === 0) {
@@ -103,7 +105,7 @@ async function startAndProve(
       await ctx.failpoint('boot.started')
     })
     await journal.step('Health', async (step) => {
-      for (const one of starting) await passHealth(project.healthPath, one, step)
+      for (const one of starting) await passHealth(healthPath, one, step)
       // one may have ended while others were asked
       for (const { watch } of starting) await watch.unlessExit(async () => {}, step)
       await ctx.failpoint('boot.healthy')
@@ -127,7 +129,7 @@ async function startBatch(
   signal: AbortSignal,
   step: StepReport,
 ): Promise<void> {
-  const { bootTimeoutMs } = plan.project
+  const { bootTimeoutMs, graceMs } = inForce(plan.project, plan.plan)
   const places: { readonly index: number; readonly port: number }[] = []
   const batch: Starting[] = []
   for (const index of positions) {
@@ -145,7 +147,8 @@ async function startBatch(
   await ctx.failpoint('boot.reserved')
   const deadline = performance.now() + bootTimeoutMs
   await prepareFolders(ctx, ref.project)
-  const instances = await ctx.runtime.start(await groupOf(ctx, ref, plan, places))
+  const running = { ...plan, graceMs }
+  const instances = await ctx.runtime.start(await groupOf(ctx, ref, running, places))
   for (const [at, one] of batch.entries()) {
     one.pid = instances.find(({ index }) => index === positions[at])?.pid ?? null
     await reachPort(ctx, one, deadline, step)

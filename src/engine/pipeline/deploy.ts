@@ -1,24 +1,27 @@
 import { rm } from 'node:fs/promises'
+import path from 'node:path'
 import type { Context } from '../context.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { countOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import { plainPlan, type ReleasePlan } from '../domain/release-plan.ts'
 import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
+import { type AppConfig, whoSaid } from './app-config.ts'
 import { boot } from './boot.ts'
 import { build } from './build.ts'
 import { inBuildPlace } from './build-place.ts'
 import { discardCandidate, discardFiles, type Group } from './discard.ts'
 import type { Journal } from './journal.ts'
 import { size } from './output.ts'
-import { type PackageJson, readPackageJson } from './package-json.ts'
+import { planOf } from './plan-release.ts'
+import { type App, readApp } from './read-app.ts'
 import { runReleasePhase } from './release-phase.ts'
+import { requireVars } from './required-vars.ts'
 import { linkRelease } from './slug.ts'
-import { findCommands, type SlugCommands } from './start-command.ts'
+import { builds, findWeb, type WebPart } from './start-command.ts'
 import { switchRoutes } from './switch-routes.ts'
-import { planOfTools, type Tools } from './toolchain/toolchains.ts'
+import type { Tools } from './toolchain/toolchains.ts'
 import { unpack } from './unpack.ts'
 import { placeWorkers } from './workers.ts'
 
@@ -61,14 +64,9 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
   try {
     await rm(slug, { recursive: true, force: true })
     await receive(ctx, work, source, slug)
-    const packageJson = await readPackageJson(slug)
-    const { commands, plan } = await inBuildPlace(ctx, work, () => make(ctx, work, slug, packageJson))
-    const { start, workers } = commands
-    const { source: origin } = work.deployment
-    const { envVars } = work.project
-    const { command } = start
-    const files = { slug: work.release, source: origin, command, workers, envVars, plan }
-    return await bootRelease(ctx, work, files, start.origin)
+    const app = await understand(work, slug)
+    const { files, origin } = await inBuildPlace(ctx, work, () => make(ctx, work, slug, app))
+    return await bootRelease(ctx, work, files, origin)
   } catch (error) {
     await discardFiles(ctx, work.project, work.release)
     throw error
@@ -80,17 +78,16 @@ async function make(
   ctx: Context,
   work: Work,
   slug: string,
-  packageJson: PackageJson | null,
-): Promise<{ readonly commands: SlugCommands; readonly plan: ReleasePlan }> {
-  const find = () => findCommands(slug, packageJson, work.project.startCommand)
+  app: App,
+): Promise<{ readonly files: Files; readonly origin: string }> {
   // what a build makes may be what is started; without one, it is known at once that nothing can be
-  const known = packageJson?.scripts.build ? null : await find()
-  const tools = await install(ctx, work, slug, packageJson)
-  await runBuild(ctx, work, slug, packageJson, tools)
-  const plan = { ...plainPlan, ...planOfTools(tools) }
-  const commands = known ?? (await find())
-  if (commands.release !== null) await releasePhase(ctx, work, slug, plan, commands.release)
-  return { commands, plan }
+  const known = builds(app) ? null : await findWeb(slug, app)
+  const tools = await install(ctx, work, slug, app)
+  await runBuild(ctx, work, app, tools)
+  const web = known ?? (await findWeb(slug, app))
+  const files = filesOf(work, app, web, tools)
+  await releasePhase(ctx, work, app.config.release, files)
+  return { files, origin: web.origin }
 }
 
 /**
@@ -103,6 +100,7 @@ export async function proveSlug(
   base: Release,
   envVars: Readonly<Record<string, string>>,
 ): Promise<Candidate> {
+  requireVars(base.plan.env, envVars)
   work.journal.skip(['Receive', 'Install', 'Build'], `files of v${base.slug}`)
   await linkRelease(ctx.paths.releases(work.project.name), work.release, base.slug)
   try {
@@ -160,19 +158,23 @@ async function receive(ctx: Context, work: Work, source: Source, directory: stri
   })
 }
 
-async function install(
-  ctx: Context,
-  work: Work,
-  slug: string,
-  packageJson: PackageJson | null,
-): Promise<Tools> {
+/** What the app says about itself, together with the project's settings; says in the log who said what. */
+async function understand(work: Work, slug: string): Promise<App> {
+  const app = await readApp(slug, work.project)
+  for (const said of app.config.said) work.journal.say(whoSaid(said))
+  requireVars(app.config.env, work.project.envVars)
+  return app
+}
+
+async function install(ctx: Context, work: Work, slug: string, app: App): Promise<Tools> {
   return work.journal.step('Install', async (step) => {
     const { say } = step
-    const asking = { folders: [slug], packageJson, node: null }
+    const folders = [path.join(slug, app.rootDir), slug]
+    const asking = { folders, packageJson: app.packageJson, node: app.config.node }
     const tools = await ctx.toolchains.choose(asking, { signal: work.signal, say })
     const { note } = await ctx.dependencies.install({
-      slug,
-      packageJson,
+      slug: app.installIn,
+      packageJson: app.installed,
       tools,
       say,
       signal: work.signal,
@@ -188,17 +190,13 @@ async function install(
   })
 }
 
-async function runBuild(
-  ctx: Context,
-  work: Work,
-  slug: string,
-  packageJson: PackageJson | null,
-  tools: Tools,
-): Promise<void> {
+async function runBuild(ctx: Context, work: Work, app: App, tools: Tools): Promise<void> {
   await work.journal.step('Build', async (step) => {
     const { note } = await build({
-      slug,
-      packageJson,
+      slug: app.installIn,
+      folder: app.below,
+      packageJson: app.packageJson,
+      command: app.config.build,
       tools,
       say: step.say,
       note: step.note,
@@ -216,31 +214,37 @@ async function runBuild(
 async function releasePhase(
   ctx: Context,
   work: Work,
-  directory: string,
-  plan: ReleasePlan,
-  command: string,
+  phase: AppConfig['release'],
+  { slug, envVars, plan }: Files,
 ): Promise<void> {
   const { project, release, signal, job } = work
+  if (phase === null) return
   await work.journal.step('Release', async (step) => {
-    step.note(command)
-    const place = { project: project.name, release, directory, envVars: project.envVars, plan }
-    await runReleasePhase(ctx, place, command, { signal, job, step })
+    step.note(phase.command)
+    const directory = ctx.paths.release(project.name, slug)
+    const place = { project: project.name, release, directory, envVars, plan }
+    await runReleasePhase(ctx, place, phase, { signal, job, step })
     await ctx.failpoint('deploy.released')
   })
 }
 
-async function bootRelease(
-  ctx: Context,
-  work: Work,
-  files: Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'envVars' | 'plan'>,
-  origin: string,
-): Promise<Candidate> {
+/** What a release consists of, beside its number. */
+type Files = Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'envVars' | 'plan'>
+
+function filesOf({ project, release, deployment }: Work, app: App, web: WebPart, tools: Tools): Files {
+  const { workers } = app.config
+  const { envVars } = project
+  const plan = planOf(app, web, tools)
+  return { slug: release, source: deployment.source, command: web.command, workers, envVars, plan }
+}
+
+async function bootRelease(ctx: Context, work: Work, files: Files, origin: string): Promise<Candidate> {
   const { project, deployment, release, journal, signal } = work
-  const { slug, source, command, workers, envVars, plan: how } = files
+  const { slug, source, command, workers, envVars, plan } = files
   const directory = ctx.paths.release(project.name, slug)
   const count = countOf(project.processes, 'web')
-  const bootPlan = { project, release, slug, directory, command, origin, envVars, plan: how, count }
-  const web = await boot(ctx, bootPlan, journal, signal)
+  const how = { project, release, slug, directory, command, origin, envVars, plan, count }
+  const web = await boot(ctx, how, journal, signal)
   const made = { projectId: project.id, number: release, deployment: deployment.number }
-  return { web, release: { ...made, slug, source, command, workers, envVars, plan: how } }
+  return { web, release: { ...made, slug, source, command, workers, envVars, plan } }
 }

@@ -1,5 +1,7 @@
 import { rm } from 'node:fs/promises'
 import type { Context } from '../context.ts'
+import { defaults } from '../domain/app-fields.ts'
+import { inForce, plainPlan } from '../domain/release-plan.ts'
 import type { GroupRef } from '../ports.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -11,21 +13,25 @@ export interface Group {
   readonly positions: readonly number[]
 }
 
-const graceMs = 10_000
-
 /**
- * Ends instances and forgets them. Safe at any time, for such that never ran too. One that cannot be ended now
+ * Ends instances and forgets them, with the grace period of their release where none is given. Safe at any time, for such that never ran too. One that cannot be ended now
  * stays known as retiring: the next retirement ends it.
  */
 export async function discard(
   ctx: Context,
   projectId: number,
   { ref, positions }: Group,
-  grace = graceMs,
+  grace = graceOf(ctx, projectId, ref.release),
 ): Promise<void> {
   ctx.store.instances.retire(projectId, ref, positions)
   await ctx.runtime.stop(ref, grace, positions)
   ctx.store.instances.remove(projectId, ref, positions)
+}
+
+function graceOf(ctx: Context, projectId: number, release: number): number {
+  const project = ctx.store.projects.find(projectId)
+  const plan = ctx.store.releases.find(projectId, release)?.plan ?? plainPlan
+  return project ? inForce(project, plan).graceMs : (plan.graceMs ?? defaults.graceMs)
 }
 
 /** Undoes a candidate. Never throws: it must not hide why the candidate is given up. */

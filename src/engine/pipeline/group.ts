@@ -5,12 +5,18 @@ import type { ReleasePlan } from '../domain/release-plan.ts'
 import type { GroupRef, GroupSpec } from '../ports.ts'
 import { systemOf } from './toolchain/system.ts'
 
-/** Stands in a release whose files are served as they are; where the program lies is known only at the start. */
-export const staticCommand = 'nodepilot-static .'
+/** How a release is run. */
+export interface Running {
+  /** The slug. */
+  readonly directory: string
+  readonly command: string
+  readonly envVars: Readonly<Record<string, string>>
+  readonly plan: ReleasePlan
+  /** SIGTERM to SIGKILL, ms. */
+  readonly graceMs: number
+}
 
 const staticServer = path.join(import.meta.dirname, '..', 'static-server.js')
-/** SIGTERM to SIGKILL. */
-const graceMs = 10_000
 
 export interface Place {
   readonly index: number
@@ -21,29 +27,25 @@ export interface Place {
 export async function groupOf(
   ctx: Context,
   ref: GroupRef,
-  release: {
-    readonly directory: string
-    readonly command: string
-    readonly envVars: Readonly<Record<string, string>>
-    readonly plan: ReleasePlan
-  },
+  { directory, command, envVars, plan, graceMs }: Running,
   places: readonly Place[],
 ): Promise<GroupSpec> {
-  const { directory, command, envVars } = release
-  const system = await systemOf(ctx, release.plan)
+  const { rootDir } = plan
+  const system = await systemOf(ctx, plan)
   const environment = (place: Place) =>
     instanceEnvironment({
       ...ref,
       ...place,
       directory,
+      rootDir,
       dataDirectory: ctx.paths.data(ref.project),
       configVars: envVars,
       system,
     })
   return {
     ...ref,
-    cwd: directory,
-    command: command === staticCommand ? `node '${staticServer}' .` : command,
+    cwd: path.join(directory, rootDir),
+    command: command.replace(/^nodepilot-static (?=[\w./-]+$)/, `node '${staticServer}' `),
     instances: places.map((place) => ({ ...place, env: environment(place) })),
     logDirectory: ctx.paths.projectLogs(ref.project),
     graceMs,

@@ -7,6 +7,8 @@ import { quoted, seconds, stepLine } from './output.ts'
 export interface Journal {
   /** Runs one step. `work` returns the note of its line; an error marks the step as failed and goes on up. */
   step<T>(name: StepName, work: (step: StepReport) => Promise<T>): Promise<T>
+  /** A line between the steps. */
+  say(line: string): void
   /** Steps that this kind of deployment does not need. */
   skip(names: readonly StepName[], note: string): void
 }
@@ -65,6 +67,7 @@ export function createJournal(deps: {
         log.write(stepLine(name, note, ms, failed))
       }
     },
+    say: (line) => log.write(quoted(line)),
     skip(names, note) {
       for (const name of names) put(name, 'skipped', null, note)
     },
@@ -85,5 +88,6 @@ function createHeartbeat(beat: () => void) {
 /** For a restart, which is no deployment: the steps run and nothing is written down. */
 export const silentJournal: Journal = {
   step: (_name, work) => work({ note() {}, say() {} }),
+  say() {},
   skip() {},
 }

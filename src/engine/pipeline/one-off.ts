@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { confined } from '../confine.ts'
 import type { Context, OneOffUnderWay } from '../context.ts'
 import { instanceEnvironment } from '../domain/environment.ts'
@@ -13,7 +14,7 @@ export interface Place {
   /** The slug. */
   readonly directory: string
   readonly envVars: Readonly<Record<string, string>>
-  readonly plan: Pick<ReleasePlan, 'node'>
+  readonly plan: Pick<ReleasePlan, 'node' | 'rootDir'>
 }
 
 /** A command with the directory, the environment and the powers of the release's instances, and no port. */
@@ -24,6 +25,7 @@ export async function oneOff(
   argv: readonly [string, ...string[]],
 ): Promise<Command> {
   await prepareFolders(ctx, project)
+  const { rootDir } = plan
   const [type = '', index] = name.split('.')
   const env = instanceEnvironment({
     project,
@@ -32,12 +34,13 @@ export async function oneOff(
     index: Number(index),
     port: null,
     directory,
+    rootDir,
     dataDirectory: ctx.paths.data(project),
     configVars: envVars,
     system: await systemOf(ctx, plan),
   })
   const [file, ...args] = argv
-  return confined(ctx.dependencies.tools.confinement, { file, args, cwd: directory, env })
+  return confined(ctx.dependencies.tools.confinement, { file, args, cwd: path.join(directory, rootDir), env })
 }
 
 /** The smallest number that none of the project's commands of this type has. */

@@ -85,7 +85,8 @@ function fold(line: string, indent: string): string[] {
   return [...lines, rest]
 }
 
-function cut(text: string, columns = width): string {
+/** On one line, with … where something is left out. */
+export function cut(text: string, columns = width): string {
   const line = oneLine(text)
   return line.length <= columns ? line : `${line.slice(0, whole(line, columns - 1))}…`
 }

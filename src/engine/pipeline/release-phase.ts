@@ -1,18 +1,19 @@
 import type { Context } from '../context.ts'
 import { Refusal } from '../domain/refusal.ts'
 import { describeExit, type Exit, run, wasKilled } from '../shell.ts'
+import { type Origin, originWords } from './app-config.ts'
 import type { StepReport } from './journal.ts'
 import { oneOff, type Place } from './one-off.ts'
 
 /**
- * Runs the Procfile's `release:` command, once, before anything of the release starts: migrations and the like,
+ * Runs the release command, once, before anything of the release starts: migrations and the like,
  * with the config vars of the release. Refuses with `release_failed`, `out_of_memory`, and as `shell.run` does
  * (`timeout`, `output_limit`, `cancelled`).
  */
 export async function runReleasePhase(
   ctx: Context,
   place: Place,
-  command: string,
+  { command, from }: { readonly command: string; readonly from: Origin },
   { signal, job, step }: { readonly signal: AbortSignal; readonly job: string; readonly step: StepReport },
 ): Promise<void> {
   const { timeoutMs, maxOutputBytes } = ctx.dependencies.tools.limits
@@ -23,16 +24,16 @@ export async function runReleasePhase(
     job,
     onLine: (line) => step.say(line),
   })
-  if (exit.code !== 0) throw refuse(command, exit)
+  if (exit.code !== 0) throw refuse(command, from, exit)
 }
 
-function refuse(command: string, exit: Exit): Refusal {
+function refuse(command: string, from: Origin, exit: Exit): Refusal {
   if (wasKilled(exit)) {
     return new Refusal('out_of_memory', 'the release command was killed, most likely for want of memory', {
       hint: 'give the server more memory or swap',
     })
   }
   return new Refusal('release_failed', `"${command}" ${describeExit(exit)}`, {
-    hint: 'it is the release: line of the Procfile; fix the error above, commit, push again',
+    hint: `it is the release command of ${originWords[from]}; fix the error above, push again`,
   })
 }

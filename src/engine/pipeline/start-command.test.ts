@@ -4,22 +4,30 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { isRefusal } from '../domain/refusal.ts'
+import { projectSettings } from '../domain/settings.ts'
 import { run } from '../shell.ts'
-import { readPackageJson } from './package-json.ts'
-import { findCommands } from './start-command.ts'
+import { readApp } from './read-app.ts'
+import { findWeb } from './start-command.ts'
 
 /** The start command of a folder with these files. */
-async function commandOf(files: Readonly<Record<string, string>>, setting = '') {
+async function webOf(files: Readonly<Record<string, string>>, setting = '') {
   const slug = await temporaryDirectory('start')
   try {
     for (const [name, text] of Object.entries(files)) {
       await mkdir(path.dirname(path.join(slug, name)), { recursive: true })
       await writeFile(path.join(slug, name), text)
     }
-    return (await findCommands(slug, await readPackageJson(slug), setting)).start
+    const said = { startCommand: setting, healthPath: null, bootTimeoutMs: 60_000 }
+    const settings = projectSettings.parse({})
+    return await findWeb(slug, await readApp(slug, { ...said, settings }))
   } finally {
     await removeDirectory(slug)
   }
+}
+
+async function commandOf(files: Readonly<Record<string, string>>, setting = '') {
+  const { command, origin } = await webOf(files, setting)
+  return { command, origin }
 }
 
 const manifest = (fields: object) => ({ 'package.json': JSON.stringify(fields) })

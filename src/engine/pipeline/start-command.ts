@@ -1,62 +1,76 @@
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Refusal } from '../domain/refusal.ts'
-import { staticCommand } from './group.ts'
-import type { PackageJson } from './package-json.ts'
-import { type Procfile, readProcfile } from './procfile.ts'
+import { type StaticFiles, staticCommand } from '../domain/release-plan.ts'
+import type { App } from './read-app.ts'
 
-export interface StartCommand {
-  /** What `/bin/sh` runs in the slug. */
+/** How `web` of a slug is run. */
+export interface WebPart {
+  /** What `/bin/sh` runs in the app's folder; of static files, what stands for it in lists. */
   readonly command: string
-  /** For people: where it came from, `npm start`, `Procfile web`. */
+  /** For people: where it came from, `npm start`, `Procfile: node x.js`, `files of dist/`. */
   readonly origin: string
+  /** null: it is a process. */
+  readonly static: StaticFiles | null
 }
 
-/** What a slug says about how it is to be run. */
-export interface SlugCommands {
-  readonly start: StartCommand
-  readonly workers: Readonly<Record<string, string>>
-  /** Of the release phase. */
-  readonly release: string | null
-}
-
-/** All commands of a slug. Refuses as `findStartCommand` and `readProcfile` do. */
-export async function findCommands(
-  slug: string,
-  packageJson: PackageJson | null,
-  setting: string,
-): Promise<SlugCommands> {
-  const procfile = await readProcfile(slug)
-  const start = await findStartCommand(slug, packageJson, setting, procfile)
-  return { start, workers: procfile?.workers ?? {}, release: procfile?.release ?? null }
-}
+/** Where tools put a site that they built, the usual ones first. */
+const built = ['dist', 'build', 'out', '_site', 'public']
 
 /**
- * How to start an app: the project's setting, else Procfile `web:`, else `scripts.start`, else `main`, else
- * `index.js` or `server.js`; else, with an `index.html`, its files are served.
- * Refuses with `no_package` where there is nothing at all, with `no_start_command` where nothing says how.
+ * What the settings, the app file or the Procfile say, else `scripts.start`, else `main`, else `index.js` or
+ * `server.js`; else files with an `index.html` are served, those that a build made before those it was made from.
+ * Refuses with `no_package` where there is nothing at all, with `no_start_command` where nothing says how, with
+ * `rejected_tree` where the folder of static files is not there.
  */
-export async function findStartCommand(
+export async function findWeb(
   slug: string,
-  packageJson: PackageJson | null,
-  setting: string,
-  procfile: Procfile | null,
-): Promise<StartCommand> {
-  if (setting) return { command: setting, origin: setting }
-  const web = procfile?.web
-  if (web) return { command: web, origin: `Procfile: ${web}` }
+  { rootDir, config, packageJson, procfile }: App,
+): Promise<WebPart> {
+  const folder = path.join(slug, rootDir)
+  const { web, spa } = config
+  if (web?.kind === 'command') {
+    const origin = web.from === 'Procfile' ? `Procfile: ${web.command}` : web.command
+    return process(web.command, origin)
+  }
+  if (web?.kind === 'static') {
+    await requireStatic(folder, web.directory)
+    return files({ directory: web.directory, spa })
+  }
   const scripts = packageJson?.scripts ?? {}
-  if (scripts.start) return { command: npmStart(scripts), origin: `npm start` }
+  if (scripts.start) return process(npmStart(scripts), 'npm start')
   if (packageJson) {
     for (const file of [packageJson.main, 'index.js', 'server.js']) {
-      if (file && (await exists(path.join(slug, file))))
-        return { command: `node ${quote(file)}`, origin: `node ${file}` }
+      if (file && (await exists(path.join(folder, file))))
+        return process(`node ${quote(file)}`, `node ${file}`)
     }
   }
-  if (await exists(path.join(slug, 'index.html'))) {
-    return { command: staticCommand, origin: 'static files' }
+  for (const directory of [...(builds({ config, packageJson }) ? built : []), '']) {
+    if (await exists(path.join(folder, directory, 'index.html'))) return files({ directory, spa })
   }
-  throw packageJson || procfile !== null ? noStartCommand() : noPackage()
+  throw packageJson || procfile ? noStartCommand() : noPackage()
+}
+
+/** Whether something is built: then only after it can be known what there is to start. */
+export function builds({ config, packageJson }: Pick<App, 'config' | 'packageJson'>): boolean {
+  return config.build !== null || Boolean(packageJson?.scripts.build)
+}
+
+function process(command: string, origin: string): WebPart {
+  return { command, origin, static: null }
+}
+
+function files(site: StaticFiles): WebPart {
+  const origin = site.directory === '' ? 'static files' : `static files of ${site.directory}/`
+  return { command: staticCommand(site.directory), origin, static: site }
+}
+
+async function requireStatic(folder: string, directory: string): Promise<void> {
+  const found = await stat(path.join(folder, directory)).catch(() => null)
+  if (found?.isDirectory()) return
+  throw new Refusal('rejected_tree', `static: there is no folder ${directory || '.'}`, {
+    hint: 'name the folder with the files, or the one that the build writes',
+  })
 }
 
 /**

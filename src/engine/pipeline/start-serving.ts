@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts'
 import { commandOf } from '../domain/process.ts'
+import { inForce } from '../domain/release-plan.ts'
 import type { Instance } from '../ports.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -21,8 +22,9 @@ export async function startServing(ctx: Context, project: ProjectRow, row: Insta
   try {
     const port = await ownPort(ctx, row)
     const directory = ctx.paths.release(project.name, row.slug)
-    const place = { index: position, port }
-    await ctx.runtime.start(await groupOf(ctx, ref, { directory, command, envVars, plan }, [place]))
+    const { graceMs } = inForce(project, plan)
+    const running = { directory, command, envVars, plan, graceMs }
+    await ctx.runtime.start(await groupOf(ctx, ref, running, [{ index: position, port }]))
     // retired while it was being started: nobody else would end it
     if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])
   } catch (error) {

@@ -94,8 +94,8 @@ async function carryOut(
   const [program = '', ...args] = request.command
   const timeoutMs = request.timeoutMs ?? defaultTimeoutMs
   const directory = ctx.paths.release(project.name, release.slug)
-  const { envVars, plan } = release
-  const place = { project: project.name, release: release.number, directory, envVars, plan }
+  const { number, envVars, plan } = release
+  const place = { project: project.name, release: number, directory, envVars, plan }
   try {
     const command = await oneOff(ctx, place, `run.${index}`, [program, ...args])
     const job = `${ctx.paths.home}#run-${randomUUID()}`

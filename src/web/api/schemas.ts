@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { projectRoles } from '../../engine/domain/access.ts'
+import { bootTimeoutMs, healthPath } from '../../engine/domain/app-fields.ts'
 import { configVarChange, configVars } from '../../engine/domain/environment.ts'
 import { mostInstances, processTypePattern } from '../../engine/domain/process.ts'
 import { settingsChange } from '../../engine/domain/settings.ts'
@@ -21,11 +22,6 @@ const displayName = z
   .min(1, 'it is empty')
   .max(100, 'it has more than 100 characters')
   .refine((text) => !/\p{Cc}/u.test(text), 'it has control characters')
-
-const healthPath = z
-  .string()
-  .max(500)
-  .regex(/^\/(?!\/)[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*$/, 'a health path begins with one / and has no spaces')
 
 const branch = z
   .string()
@@ -62,7 +58,7 @@ export const changeProject = z
     port: port.nullable(),
     deployBranch: branch,
     healthPath: healthPath.nullable(),
-    bootTimeoutMs: z.number().int().min(1_000).max(600_000),
+    bootTimeoutMs,
     keepReleases: z.number().int().min(1).max(1000).nullable(),
     privateModules: z.boolean(),
     overlapWorkers: z.boolean(),

@@ -23,7 +23,33 @@ export interface SettingField {
 
 const line = { maxlength: 1000, autocomplete: 'off', spellcheck: 'false' } as const
 
+/** Yes, no, or whatever the app says. */
+const perhaps = {
+  type: 'choice',
+  choices: [
+    ['', 'as nodepilot.json says'],
+    ['yes', 'yes'],
+    ['no', 'no'],
+  ],
+  show: (value) => (value === null ? '' : value ? 'yes' : 'no'),
+  read: (text) => (text === '' ? null : text === 'yes'),
+} as const satisfies Partial<SettingField>
+
 export const settingFields: Readonly<Record<SettingName, SettingField>> = {
+  rootDir: {
+    group: 'Build',
+    label: 'Root folder',
+    hint: 'Where the app lies in its repository, as apps/web. Empty: nodepilot.json, then the top.',
+    type: 'text',
+    attributes: { ...line, maxlength: 300 },
+  },
+  nodeVersion: {
+    group: 'Build',
+    label: 'Node version',
+    hint: 'As 22 or >=20 <23. Empty: the app says it, else the one of the server.',
+    type: 'text',
+    attributes: { ...line, maxlength: 100 },
+  },
   buildCommand: {
     group: 'Build',
     label: 'Build command',
@@ -37,6 +63,28 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'Runs once before a release starts. Empty: nodepilot.json, then the Procfile.',
     type: 'text',
     attributes: line,
+  },
+  staticDir: {
+    group: 'Runtime',
+    label: 'Static files',
+    hint: 'A folder that is served as it is, as dist, without a process. Empty: nodepilot.json decides.',
+    type: 'text',
+    attributes: { ...line, maxlength: 300 },
+  },
+  spa: {
+    group: 'Runtime',
+    label: 'Static files of a single page',
+    hint: 'Pages that are not there are answered with index.html.',
+    ...perhaps,
+  },
+  graceMs: {
+    group: 'Runtime',
+    label: 'Grace period (seconds)',
+    hint: 'From SIGTERM to SIGKILL. Empty: nodepilot.json, then 10 s.',
+    type: 'number',
+    attributes: { min: 0, max: 600, step: 'any' },
+    show: (value) => (value === null ? '' : String(Number(value) / 1000)),
+    read: (text) => (text === '' ? null : Math.round(Number(text) * 1000)),
   },
   memoryAction: {
     group: 'Runtime',
