@@ -114,6 +114,7 @@ export function formOf(project: ProjectRow): FormFields {
     keepReleases: text(project.keepReleases),
     memoryLimitMb: text(project.memoryLimitMb),
     privateModules: project.privateModules ? 'yes' : '',
+    overlapWorkers: project.overlapWorkers ? 'yes' : '',
     ...fieldsOf(project.settings),
   }
 }
@@ -130,6 +131,7 @@ export function changeOf(input: FormFields): object {
     keepReleases: number(input.keepReleases),
     memoryLimitMb: number(input.memoryLimitMb),
     privateModules: input.privateModules === 'yes',
+    overlapWorkers: input.overlapWorkers === 'yes',
     ...settingsOf(input),
   }
 }

@@ -18,6 +18,7 @@ const row = {
   keepReleases: null,
   memoryLimitMb: 512,
   privateModules: true,
+  overlapWorkers: false,
   settings: projectSettings.parse({
     cluster: true,
     buildCommand: 'make',
