@@ -20,11 +20,11 @@ const floors: readonly (readonly [number, RegExp])[] = [
   [0, /^(config|installation)\.ts$/],
   [
     1,
-    /^engine\/(shell|processes|confine|archive|failpoints|in-order|passwords|passwords-worker|static-server|network)\.ts$/,
+    /^engine\/(shell|processes|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|static-server|network)\.ts$/,
   ],
   [1, /^engine\/(archive|changes)\//],
   [2, /^engine\/(store|drivers|router)\//],
-  [3, /^engine\/(app-log|last-exits|background|context|routes)\.ts$/],
+  [3, /^engine\/(app-log|last-exits|memory-guard|background|context|routes)\.ts$/],
   [3, /^engine\/(app-log|metrics|pipeline)\//],
   [3, /^engine\/(backup|cron)\//],
   [4, /^engine\/use-cases\//],

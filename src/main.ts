@@ -174,6 +174,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   await engine.reconcile()
   engine.metrics.start()
   engine.cron.start()
+  engine.memory.start()
   openDoors((req, res) => {
     if (req.url?.startsWith('/git/')) git.handle(req, res)
     else void answer(req, res)

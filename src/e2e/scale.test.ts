@@ -102,6 +102,31 @@ describe('instances and process types', { timeout: 240_000 }, () => {
     assert.equal((await scale({ web: 1, worker: 1 })).status, 200)
   })
 
+  test('one process type is restarted alone: the others keep their processes', async () => {
+    assert.equal((await scale({ web: 1, worker: 1 })).status, 200)
+    const restart = (type: string) =>
+      pilot.api('/api/project/shop/restart', { method: 'POST', body: { type } })
+    const pid = async (name: string) => (await show()).instances.find((one) => one.name === name)?.pid
+    const [web, worker] = [await pid('web.1'), await pid('worker.1')]
+    assert.equal((await restart('worker')).status, 200)
+    assert.equal(await pid('web.1'), web)
+    const fresh = await until('another worker runs', async () => {
+      const now = await pid('worker.1')
+      return now && now !== worker ? now : null
+    })
+    const report = await under(100, async (load) => {
+      assert.equal((await restart('web')).status, 200)
+      await load.answered(50)
+    })
+    assert.deepEqual(report.lost, {})
+    assert.equal(await pid('worker.1'), fresh)
+    assert.notEqual(await pid('web.1'), web)
+    await until('nothing old is left', async () => (await appProcesses(pilot.home, 'shop')).length === 2)
+    const wrong = await restart('wrk')
+    assert.equal(wrong.status, 422, wrong.text)
+    assert.match(wrong.json<{ hint: string }>().hint, /web, worker/)
+  })
+
   test('a worker that is killed is started again, and the project says so', async () => {
     const worker = async () => (await show()).instances.find(({ name }) => name === 'worker.1')
     const before = await worker()

@@ -4,6 +4,7 @@ import { theServer } from './domain/audit.ts'
 import { Refusal } from './domain/refusal.ts'
 import { createOrder } from './in-order.ts'
 import { rememberExits } from './last-exits.ts'
+import { createMemoryGuard } from './memory-guard.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { watchRuntime } from './metrics/watched-runtime.ts'
 import { createBuildGate } from './pipeline/build-gate.ts'
@@ -61,7 +62,7 @@ export function createEngine(deps: EngineDeps) {
     turns: createTurns(),
     builds: createBuildGate(deps.limits.builds),
     inOrder: createOrder(),
-    lastExits: rememberExits(deps.runtime),
+    lastExits: rememberExits(deps.runtime, { clock: deps.clock, logDirectory: deps.paths.projectLogs }),
     attempts: new Map(),
     runs: new Set(),
     logs: createDeploymentLogs(),
@@ -69,6 +70,7 @@ export function createEngine(deps: EngineDeps) {
   }
   const deployments = createDeploymentCases(ctx)
   const metrics = createMetrics(ctx)
+  const memory = createMemoryGuard(ctx)
   const projects = createProjectCases(ctx)
   const processes = createProcessCases(ctx)
   const backups = createBackupCases(ctx)
@@ -80,6 +82,7 @@ export function createEngine(deps: EngineDeps) {
     members: createMemberCases(ctx),
     projects,
     metrics,
+    memory,
     system: createSystemCases(ctx, metrics),
     deployments,
     logs: createAppLogCases(ctx),
@@ -134,6 +137,7 @@ export function createEngine(deps: EngineDeps) {
       await ctx.turns.idle()
       await metrics.stop()
       await cron.stop()
+      await memory.stop()
       await Promise.allSettled([...ctx.runs].map(({ ended }) => ended))
       await ctx.background.settled()
     },

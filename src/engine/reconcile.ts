@@ -58,6 +58,7 @@ export async function mendProcesses(ctx: Context): Promise<void> {
     .flatMap((project) =>
       ctx.store.instances.ofProject(project.id, 'serving').map((row) => ({ project, row })),
     )
+    .filter(({ row }) => !row.problem)
     .filter(({ project, row }) => !running.some((instance) => isSame(instance, project.name, row)))
   const web = missing.filter(({ row }) => !isWorker(row))
   await eachOf(web, 4, ({ project, row }) => startServing(ctx, project, row))

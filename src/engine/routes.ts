@@ -26,7 +26,9 @@ export function createRoutes(deps: {
       endpoints: store.instances
         .ofProject(project.id, 'serving')
         .flatMap((row) =>
-          row.type === 'web' && row.port !== null ? [{ host: '127.0.0.1', port: row.port }] : [],
+          row.type === 'web' && row.port !== null && !row.problem
+            ? [{ host: '127.0.0.1', port: row.port }]
+            : [],
         ),
     }
   }

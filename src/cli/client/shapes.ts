@@ -26,6 +26,8 @@ export const instance = object({
   restarts: nullable(number),
   uptimeMs: nullable(number),
   release: nullable(number),
+  problem: withDefault(nullable(text), null),
+  lastLines: withDefault(listOf(text), []),
 })
 
 export const project = object({

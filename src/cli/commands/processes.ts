@@ -25,16 +25,28 @@ export async function ps(cli: Cli, name: string | undefined): Promise<void> {
     one.uptimeMs === null ? '' : duration(one.uptimeMs),
   ])
   cli.out.table(['PROCESS', 'STATUS', 'RELEASE', 'PID', 'CPU', 'MEMORY', 'RESTARTS', 'UPTIME'], rows)
+  for (const { name: instance, problem, lastLines } of project.instances) {
+    if (problem === null) continue
+    cli.out.note(`${instance}: ${problem}`)
+    for (const line of lastLines) cli.out.note(`  ${line}`)
+  }
 }
 
 const done = { start: 'runs', stop: 'has stopped', restart: 'was restarted' } as const
 
-/** `nodepilot start|stop|restart`. */
-export async function change(cli: Cli, verb: keyof typeof done, name: string | undefined): Promise<void> {
+/** `nodepilot start|stop|restart`; `type`: only the processes of that one. */
+export async function change(
+  cli: Cli,
+  verb: keyof typeof done,
+  name: string | undefined,
+  type?: string,
+): Promise<void> {
   const { api, project } = await projectOf(cli, name)
-  const { body } = await api.ask('POST', address`/api/project/${project.name}/${verb}`, { body: {} })
+  const { body } = await api.ask('POST', address`/api/project/${project.name}/${verb}`, {
+    body: type === undefined ? {} : { type },
+  })
   if (cli.out.json) return cli.out.document(body)
-  cli.out.line(`${project.name} ${done[verb]}`)
+  cli.out.line(`${type === undefined ? project.name : `${type} of ${project.name}`} ${done[verb]}`)
 }
 
 /** `nodepilot scale web=2 worker=1`; without a word, what is set. */

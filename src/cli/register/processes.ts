@@ -20,13 +20,19 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
     .action((pairs: string[]) => run(async (cli) => (await load()).scale(cli, pairs)))
   withExamples(scale, 'scale', 'scale web=2 worker=1')
 
-  for (const verb of ['start', 'restart'] as const) {
-    const summary = verb === 'start' ? 'start a stopped project' : 'restart a project without downtime'
-    program
-      .command(`${verb} [project]`)
-      .summary(summary)
-      .action((name: string | undefined) => run(async (cli) => (await load()).change(cli, verb, name)))
-  }
+  program
+    .command('start [project]')
+    .summary('start a stopped project')
+    .action((name: string | undefined) => run(async (cli) => (await load()).change(cli, 'start', name)))
+
+  const restart = program
+    .command('restart [project]')
+    .summary('restart a project without downtime')
+    .option('-t, --type <type>', 'only the processes of this type')
+    .action((name: string | undefined, { type }: { readonly type?: string }) =>
+      run(async (cli) => (await load()).change(cli, 'restart', name, type)),
+    )
+  withExamples(restart, 'restart', 'restart --type worker')
 
   const stop = program
     .command('stop [project]')

@@ -68,6 +68,7 @@ const facts = {
   rootDir: '',
   dataDirectory: '/d',
   configVars: {},
+  memoryLimitMb: null,
   system: { PATH: '/bin', LANG: 'C.UTF-8' },
 }
 

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { z } from 'zod'
+import { withHeapLimit } from './memory.ts'
 
 /** Names that NodePilot itself sets for every app. */
 const ours = /^(PORT|NODEPILOT_.*)$/
@@ -50,6 +51,8 @@ export interface InstanceFacts {
   /** The folder that outlives releases. */
   readonly dataDirectory: string
   readonly configVars: Readonly<Record<string, string>>
+  /** The project's limit; null: none is set. */
+  readonly memoryLimitMb: number | null
   /** PATH and LANG of the server. */
   readonly system: Readonly<Record<string, string>>
 }
@@ -62,12 +65,18 @@ export function instanceEnvironment(facts: InstanceFacts): Record<string, string
     NODE_ENV: 'production',
     HOME: facts.dataDirectory,
     ...facts.configVars,
+    ...heapLimit(facts),
     ...(facts.port === null ? {} : { PORT: String(facts.port) }),
     NODEPILOT_PROJECT: facts.project,
     NODEPILOT_RELEASE: `v${facts.release}`,
     NODEPILOT_INSTANCE: `${facts.type}.${facts.index}`,
     NODEPILOT_DATA_DIR: facts.dataDirectory,
   }
+}
+
+function heapLimit({ memoryLimitMb, configVars }: InstanceFacts): Record<string, string> {
+  if (memoryLimitMb === null) return {}
+  return { NODE_OPTIONS: withHeapLimit(configVars.NODE_OPTIONS, memoryLimitMb) }
 }
 
 /** `PATH` with the commands of the app's own dependencies first, from its folder up to the slug. */

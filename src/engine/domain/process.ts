@@ -61,6 +61,17 @@ export function changeCounts(
   })
 }
 
+/** Refuses with `invalid` a type that a release has not, naming those it has. */
+export function checkType(commands: Pick<Commands, 'workers'>, type: string): void {
+  const types = typesOf(commands)
+  if (types.includes(type)) return
+  const message = 'there is no such process type'
+  throw new Refusal('invalid', `type: ${message}`, {
+    fields: [{ field: 'type', message }],
+    hint: `the process types are: ${types.join(', ')}`,
+  })
+}
+
 function wrongCount(count: number): string | null {
   if (Number.isInteger(count) && count >= 0 && count <= mostInstances) return null
   return `it is no whole number from 0 to ${mostInstances}`

@@ -38,10 +38,9 @@ export const projectSettings = z.strictObject({
     .nullable()
     .default(null)
     .meta({ description: 'from SIGTERM to SIGKILL; null: the app file, else 10 s' }),
-  memoryAction: z
-    .enum(['restart', 'fail'])
-    .default('restart')
-    .meta({ description: 'what happens to an instance that is over its memory limit' }),
+  memoryAction: z.enum(['restart', 'fail']).default('restart').meta({
+    description: 'an instance over memoryLimitMb: is started again, or stays ended until a restart',
+  }),
   cluster: z.boolean().default(false).meta({ description: 'web runs in cluster mode of PM2' }),
   overlap: z
     .boolean()

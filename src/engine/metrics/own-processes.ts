@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { residentBytes } from '../process-memory.ts'
 import { processRow, ticksPerSecond, ticksSinceBoot } from '../processes.ts'
 
 /** What NodePilot itself runs: the server, the front door, the process manager's daemon. */
@@ -52,13 +52,4 @@ interface Sample {
   readonly at: number
   readonly used: number
   readonly start: number
-}
-
-function residentBytes(pid: number): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
-  } catch {
-    return 0
-  }
 }

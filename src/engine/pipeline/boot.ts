@@ -147,7 +147,8 @@ async function startBatch(
   await ctx.failpoint('boot.reserved')
   const deadline = performance.now() + bootTimeoutMs
   await prepareFolders(ctx, ref.project)
-  const running = { ...plan, graceMs }
+  const { memoryLimitMb } = plan.project
+  const running = { ...plan, graceMs, memoryLimitMb }
   const instances = await ctx.runtime.start(await groupOf(ctx, ref, running, places))
   for (const [at, one] of batch.entries()) {
     one.pid = instances.find(({ index }) => index === positions[at])?.pid ?? null

@@ -1,39 +1,27 @@
 import { Refusal } from '../domain/refusal.ts'
-import type { InstanceExit } from '../ports.ts'
-import { describeExit, wasKilled } from '../shell.ts'
+import { exitSentence, type MemoryUse, megabytes, reasonOf } from '../last-exits.ts'
 import { seconds } from './output.ts'
 
 /** From what a process did to a cause and a next step. Pure: facts in, refusal out. */
 
+/** How the app ended. */
+interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
+  /** It was ended because it used more than it may. */
+  readonly memory?: MemoryUse | null
+}
+
 /** The app ended before it was healthy. `port`: the one it was given. */
-export function crashed(
-  exit: Pick<InstanceExit, 'code' | 'signal'>,
-  lastLines: readonly string[],
-  port?: number,
-): Refusal {
+export function crashed(exit: Exit, lastLines: readonly string[], port?: number): Refusal {
   if (port !== undefined && lastLines.some((line) => isInUse(line, port))) return portStolen(port)
-  if (outOfMemory(exit, lastLines)) {
-    return new Refusal('out_of_memory', `the app ${describeExit(exit)}: it ran out of memory`, {
-      hint: 'give it more memory, or start it with a smaller --max-old-space-size',
-    })
+  const sentence = `the app ${exitSentence(exit, lastLines)}`
+  if (reasonOf(exit, lastLines) === 'out_of_memory') {
+    return new Refusal('out_of_memory', sentence, { hint: memoryHint(exit) })
   }
-  return new Refusal('boot_crashed', `the app ${describeExit(exit)} before it answered`, {
+  return new Refusal('boot_crashed', `${sentence} before it answered`, {
     hint: crashHint(exit, lastLines),
   })
-}
-
-/**
- * The last `count` lines worth reading of what an app wrote: without the frames of Node's and V8's own code,
- * which would push the sentence above them out of sight.
- */
-export function tellingLines(lines: readonly string[], count: number): string[] {
-  const telling = lines.filter((line) => line.trim() !== '' && !isInnerFrame(line))
-  return telling.slice(-count)
-}
-
-/** `    at Module._load (node:internal/modules/…:1091:12)`, ` 4: 0x10fb205  [node]` */
-function isInnerFrame(line: string): boolean {
-  return /^\s+at .*\(?node:[\w/]+:\d+:\d+\)?(?: \{)?$/.test(line) || /^\s*\d+: 0x[0-9a-f]+ /.test(line)
 }
 
 /** It runs, but nothing accepts connections on its port. `listening`: the TCP ports it does listen on. */
@@ -82,11 +70,13 @@ export function unhealthy(
   return new Refusal('health_failed', `${target} ${got}, ${wanted}`, { hint: healthHint(lastLines) })
 }
 
-function outOfMemory(exit: Pick<InstanceExit, 'code' | 'signal'>, lines: readonly string[]): boolean {
-  return wasKilled(exit) || lines.some((line) => line.includes('JavaScript heap out of memory'))
+function memoryHint({ memory }: Exit): string {
+  return memory
+    ? `raise memoryLimitMb above ${megabytes(memory.usedBytes)}, or let it use less while it starts`
+    : 'give it more memory (memoryLimitMb where it is set), or start it with a smaller --max-old-space-size'
 }
 
-function crashHint(exit: Pick<InstanceExit, 'code' | 'signal'>, lines: readonly string[]): string {
+function crashHint(exit: Exit, lines: readonly string[]): string {
   const text = lines.join('\n')
   const missing = /Cannot find (?:module|package) '([^']+)'/.exec(text)?.[1]
   if (missing) {

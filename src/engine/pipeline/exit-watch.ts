@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { readAppLog } from '../app-log.ts'
 import type { Context } from '../context.ts'
+import { tellingLines } from '../domain/telling-lines.ts'
 import type { GroupRef, InstanceExit } from '../ports.ts'
-import { crashed, tellingLines } from './diagnose.ts'
+import { crashed } from './diagnose.ts'
 import type { StepReport } from './journal.ts'
 
 export interface ExitWatch {
@@ -42,7 +43,8 @@ export function watchExits(
         if (!exit) throw error
       }
       signal.throwIfAborted()
-      throw crashed(exit, await quote(step), port)
+      const memory = ctx.lastExits.of({ ...ref, index })?.memory ?? null
+      throw crashed({ ...exit, memory }, await quote(step), port)
     },
     quote,
     end: unsubscribe,

@@ -14,6 +14,8 @@ export interface Running {
   readonly plan: ReleasePlan
   /** SIGTERM to SIGKILL, ms. */
   readonly graceMs: number
+  /** Of the project; null: none. */
+  readonly memoryLimitMb: number | null
 }
 
 const staticServer = path.join(import.meta.dirname, '..', 'static-server.js')
@@ -27,7 +29,7 @@ export interface Place {
 export async function groupOf(
   ctx: Context,
   ref: GroupRef,
-  { directory, command, envVars, plan, graceMs }: Running,
+  { directory, command, envVars, plan, graceMs, memoryLimitMb }: Running,
   places: readonly Place[],
 ): Promise<GroupSpec> {
   const { rootDir } = plan
@@ -40,6 +42,7 @@ export async function groupOf(
       rootDir,
       dataDirectory: ctx.paths.data(ref.project),
       configVars: envVars,
+      memoryLimitMb,
       system,
     })
   return {

@@ -37,6 +37,7 @@ export async function oneOff(
     rootDir,
     dataDirectory: ctx.paths.data(project),
     configVars: envVars,
+    memoryLimitMb: null,
     system: await systemOf(ctx, plan),
   })
   const [file, ...args] = argv

@@ -23,7 +23,7 @@ export async function startServing(ctx: Context, project: ProjectRow, row: Insta
     const port = await ownPort(ctx, row)
     const directory = ctx.paths.release(project.name, row.slug)
     const { graceMs } = inForce(project, plan)
-    const running = { directory, command, envVars, plan, graceMs }
+    const running = { directory, command, envVars, plan, graceMs, memoryLimitMb: project.memoryLimitMb }
     await ctx.runtime.start(await groupOf(ctx, ref, running, [{ index: position, port }]))
     // retired while it was being started: nobody else would end it
     if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])

@@ -62,6 +62,7 @@ async function startMissing(ctx: Context, project: ProjectRow): Promise<void> {
   if (wanted.length === 0) return
   const running = await ctx.runtime.list(project.name)
   for (const row of wanted) {
+    if (row.problem) continue
     if (!running.some((instance) => isSame(instance, project.name, row))) {
       await startServing(ctx, project, row)
       await ctx.failpoint('workers.started')

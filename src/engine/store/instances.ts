@@ -14,13 +14,15 @@ export interface InstanceRow {
   readonly slug: number
   readonly port: number | null
   readonly state: InstanceState
+  /** Why it was ended for good; null: it is to run. */
+  readonly problem?: string | null
 }
 
 type Group = Pick<InstanceRow, 'type' | 'generation'>
 
 export type Instances = ReturnType<typeof createInstances>
 
-const columns = 'project_id AS projectId, release, type, position, generation, slug, port, state'
+const columns = 'project_id AS projectId, release, type, position, generation, slug, port, state, problem'
 
 export function createInstances(db: Db, now: () => string) {
   const insert = db.prepare(`
@@ -51,6 +53,9 @@ export function createInstances(db: Db, now: () => string) {
     `SELECT ${columns} FROM instances WHERE project_id = ? ORDER BY type, position, generation`,
   )
   const all = db.prepare(`SELECT ${columns} FROM instances ORDER BY project_id, type, position, generation`)
+  const fail = db.prepare(`
+    UPDATE instances SET problem = ?
+    WHERE project_id = ? AND generation = ? AND type = ? AND position = ?`)
   const byPort = db.prepare('SELECT 1 FROM instances WHERE port = ?')
   return {
     create(instance: InstanceRow): void {
@@ -68,6 +73,10 @@ export function createInstances(db: Db, now: () => string) {
     /** It has to run on another port. */
     movePort(row: InstanceRow, port: number): void {
       movePort.run(port, row.projectId, row.generation, row.type, row.position)
+    },
+    /** It has been ended for good: nobody is to start it again, or to route to it. */
+    fail(row: InstanceRow, problem: string): void {
+      fail.run(problem, row.projectId, row.generation, row.type, row.position)
     },
     /** These instances of a group are to end, whatever they were. */
     retire(projectId: number, { type, generation }: Group, positions: readonly number[]): void {

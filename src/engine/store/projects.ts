@@ -64,6 +64,7 @@ export function createProjects(db: Db, now: () => string) {
   const byId = db.prepare('SELECT * FROM projects WHERE id = ?')
   const all = db.prepare('SELECT * FROM projects ORDER BY name')
   const names = db.prepare('SELECT id, name FROM projects ORDER BY name')
+  const limited = db.prepare('SELECT * FROM projects WHERE memory_limit_mb IS NOT NULL')
   const remove = db.prepare('DELETE FROM projects WHERE id = ?')
   const nextDeployment = db.prepare(
     'UPDATE projects SET last_deployment = last_deployment + 1 WHERE id = ? RETURNING last_deployment AS number',
@@ -95,6 +96,10 @@ export function createProjects(db: Db, now: () => string) {
     /** Of all, by name; for those who need no more. */
     names(): readonly { readonly id: number; readonly name: string }[] {
       return names.all() as { id: number; name: string }[]
+    },
+    /** Those that have a memory limit. */
+    limited(): ProjectRow[] {
+      return (limited.all() as RawProject[]).map(toProject)
     },
     update(id: number, change: ProjectChange): void {
       const columns = Object.entries(change).filter(([, value]) => value !== undefined)

@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
-import type { AuditEvent, Who } from '../domain/audit.ts'
-import { changeCounts, countOf, type ProcessCounts, typesOf, wantedOf } from '../domain/process.ts'
+import type { AuditEvent, AuditFacts, Who } from '../domain/audit.ts'
+import { changeCounts, checkType, countOf, type ProcessCounts, typesOf, wantedOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { type BootPlan, boot, grow } from '../pipeline/boot.ts'
@@ -23,9 +23,21 @@ export function createProcessCases(ctx: Context) {
         if (current.status !== 'running') await bootGeneration(ctx, current)
       }),
 
-    /** The same release as a new generation: started beside the old one, proved, switched. No downtime. */
-    restart: (project: ProjectRow, who: Who): Promise<void> =>
-      inTurn(ctx, project, { who, action: 'process.restart' }, (current) => bootGeneration(ctx, current)),
+    /**
+     * The same release as a new generation: started beside the old one, proved, switched. No downtime. With `type`,
+     * only the processes of that type; a worker's old ones end before the new ones start. Refuses with `invalid`
+     * (no such type), `conflict` (nothing runs, or was ever live), and as a boot does.
+     */
+    restart: (project: ProjectRow, who: Who, type?: string): Promise<void> => {
+      const event = {
+        who,
+        action: 'process.restart',
+        ...(type === undefined ? {} : { of: { type } }),
+      } as const
+      return inTurn(ctx, project, event, (current) =>
+        type === undefined ? bootGeneration(ctx, current) : restartType(ctx, current, type),
+      )
+    },
 
     /** Answers 503 from now on; requests under way finish first. */
     stop: (project: ProjectRow, who: Who): Promise<void> =>
@@ -57,7 +69,7 @@ export function createProcessCases(ctx: Context) {
 async function inTurn(
   ctx: Context,
   project: ProjectRow,
-  event: Pick<AuditEvent, 'who' | 'action' | 'after'>,
+  event: Pick<AuditEvent, 'who' | 'action' | 'after'> & { readonly of?: AuditFacts },
   work: (current: ProjectRow) => Promise<void>,
 ): Promise<void> {
   const end = await ctx.turns.take(project.id, ctx.closing)
@@ -69,7 +81,8 @@ async function inTurn(
     const [before, after] = event.after
       ? [wantedOf(current.processes, Object.keys(event.after)), event.after]
       : [{ status: current.status }, { status }]
-    ctx.audit({ ...event, project, before, after })
+    const { who, action, of } = event
+    ctx.audit({ who, action, project, before, after: { ...after, ...of } })
   } finally {
     end()
   }
@@ -84,6 +97,34 @@ async function bootGeneration(ctx: Context, project: ProjectRow): Promise<void> 
     ctx.store.projects.update(project.id, { status: 'running' })
   })
   if (await switchRoutes(ctx)) retireOld(ctx, project)
+}
+
+async function restartType(ctx: Context, project: ProjectRow, type: string): Promise<void> {
+  const release = currentRelease(ctx, project)
+  checkType(release, type)
+  if (project.status === 'stopped') {
+    throw new Refusal('conflict', `${project.name} is stopped`, { hint: 'start it, with all it has' })
+  }
+  if (type === 'web') await replaceWeb(ctx, project, release)
+  else replaceWorkers(ctx, project, release, type)
+  if (await switchRoutes(ctx)) await settleOrRetire(ctx, project)
+}
+
+async function replaceWeb(ctx: Context, project: ProjectRow, release: Release): Promise<void> {
+  const web = await boot(ctx, planOf(ctx, project, release), silentJournal, ctx.closing)
+  await commitOrDiscard(ctx, project, web, () => {
+    ctx.store.instances.retireType(project.id, 'web')
+    ctx.store.instances.admit(project.id, web.ref.generation)
+  })
+}
+
+function replaceWorkers(ctx: Context, project: ProjectRow, release: Release, type: string): void {
+  const { number, slug } = release
+  ctx.store.transaction(() => {
+    const generation = ctx.store.settings.next('generation')
+    ctx.store.instances.retireType(project.id, type)
+    placeType(ctx, project, { release: number, slug, type, generation }, 1, countOf(project.processes, type))
+  })
 }
 
 /** From the instances that serve to the wanted numbers: first more, then the commit and the switch, then fewer. */

@@ -1,14 +1,14 @@
 import type { Context } from '../context.ts'
 import { wantedOf } from '../domain/process.ts'
-import type { LastExit } from '../last-exits.ts'
+import { type ExitReason, exitSentence, reasonOf } from '../last-exits.ts'
 import type { Sight } from '../metrics/watched-runtime.ts'
-import { describeExit } from '../shell.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
 /** One crash is no trouble: it runs again in a tenth of a second. */
 const manyRestarts = 2
-const shortLifeMs = 10_000
+/** It has made it: PM2 too forgets the crashes after such a life. */
+const stableMs = 30_000
 
 /** What runs now, for people and programs. */
 export interface InstanceView {
@@ -22,8 +22,20 @@ export interface InstanceView {
   readonly restarts: number
   readonly uptimeMs: number
   readonly release: number
-  /** Why it does not run well: it ends again and again. Null: it does. */
+  /** Why it does not run well: it ends again and again, or was ended for good. Null: it does. */
   readonly problem: string | null
+  /** With a problem: the last lines it wrote before it ended. */
+  readonly lastLines: readonly string[]
+  /** How it ended the last time since the server started; null: it did not. */
+  readonly lastExit: ExitView | null
+}
+
+export interface ExitView {
+  readonly reason: ExitReason
+  /** `it exited with code 1` */
+  readonly message: string
+  /** ISO 8601, UTC. */
+  readonly time: string
 }
 
 export interface ProjectView {
@@ -49,9 +61,9 @@ export async function viewAll(ctx: Context): Promise<ProjectView[]> {
   const busy = ctx.store.deployments.busyProjects()
   const domains = ctx.store.domains.byProject()
   const types = ctx.store.releases.currentTypes()
-  return ctx.store.projects.list().map((project) => {
+  const view = async (project: ProjectRow): Promise<ProjectView> => {
     const rows = serving.get(project.id) ?? []
-    const instances = rows.map((row) => instanceView(ctx, row, project.name, sight))
+    const instances = await viewInstances(ctx, rows, project.name, sight)
     return {
       project: withTroubles(project, instances),
       deploying: busy.has(project.id),
@@ -59,13 +71,14 @@ export async function viewAll(ctx: Context): Promise<ProjectView[]> {
       processes: wantedOf(project.processes, types.get(project.id) ?? ['web']),
       instances,
     }
-  })
+  }
+  return Promise.all(ctx.store.projects.list().map(view))
 }
 
 export async function viewOne(ctx: Context, project: ProjectRow): Promise<ProjectView> {
   const sight = await ctx.watch.look()
   const rows = ctx.store.instances.ofProject(project.id, 'serving')
-  const instances = rows.map((row) => instanceView(ctx, row, project.name, sight))
+  const instances = await viewInstances(ctx, rows, project.name, sight)
   return {
     project: withTroubles(project, instances),
     deploying: ctx.store.deployments.isBusy(project.id),
@@ -81,29 +94,63 @@ function withTroubles(project: ProjectRow, instances: readonly InstanceView[]): 
   return troubled ? { ...project, status: 'error' } : project
 }
 
-function instanceView(ctx: Context, row: InstanceRow, project: string, sight: Sight): InstanceView {
+function viewInstances(
+  ctx: Context,
+  rows: readonly InstanceRow[],
+  project: string,
+  sight: Sight,
+): Promise<InstanceView[]> {
+  return Promise.all(rows.map((row) => instanceView(ctx, row, project, sight)))
+}
+
+async function instanceView(
+  ctx: Context,
+  row: InstanceRow,
+  project: string,
+  sight: Sight,
+): Promise<InstanceView> {
   const { type, position, generation, port, release } = row
-  const ref = { project, type, generation, index: position }
-  const instance = sight.find(ref)
+  const instance = sight.find({ project, type, generation, index: position })
   const uptimeMs = instance?.startedAt ? Math.max(ctx.clock() - instance.startedAt, 0) : 0
   const { restarts = 0, status = 'stopped' } = instance ?? {}
-  const failing = restarts >= manyRestarts && (status !== 'online' || uptimeMs < shortLifeMs)
-  return {
+  const view = {
     name: `${type}.${position}`,
     type,
     pid: instance?.pid ?? null,
     port,
-    status,
+    status: row.problem ? 'errored' : status,
     cpu: instance?.cpu ?? 0,
     memoryBytes: instance?.memoryBytes ?? 0,
     restarts,
     uptimeMs,
     release,
-    problem: failing ? problemOf(ctx.lastExits.of(ref), restarts) : null,
   }
+  return { ...view, ...(await troublesOf(ctx, row, project, view)) }
 }
 
-function problemOf(exit: LastExit | null, restarts: number): string {
-  const times = `was started again ${restarts} times`
-  return exit ? `it ${describeExit(exit)} and ${times}` : `it ${times}`
+/** Crashes in a row, each after a short life, that are not yet outlived. */
+async function troublesOf(
+  ctx: Context,
+  { type, position, generation, problem }: InstanceRow,
+  project: string,
+  now: { readonly status: string; readonly uptimeMs: number; readonly restarts: number },
+): Promise<Pick<InstanceView, 'problem' | 'lastLines' | 'lastExit'>> {
+  const ref = { project, type, generation, index: position }
+  const exit = ctx.lastExits.of(ref)
+  const settled = now.status === 'online' && now.uptimeMs >= stableMs
+  // a server that was just started has seen none of the ends
+  const failing = !settled && (exit ? exit.streak : now.restarts) >= manyRestarts
+  const lines = exit && (failing || exit.signal === 'SIGABRT') ? await ctx.lastExits.lines(ref) : []
+  const message = exit && `it ${exitSentence(exit, lines)}`
+  const times = `was started again ${now.restarts} times`
+  const repeated = failing ? `${message === null ? 'it' : `${message} and`} ${times}` : null
+  return {
+    problem: problem ?? repeated,
+    lastLines: failing || problem ? lines : [],
+    lastExit: exit && {
+      reason: reasonOf(exit, lines),
+      message: message ?? '',
+      time: new Date(exit.at).toISOString(),
+    },
+  }
 }

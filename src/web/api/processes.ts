@@ -8,12 +8,11 @@ import * as shapes from './shapes.ts'
 const summaries = {
   start: 'Start a stopped project',
   stop: 'Stop a project; it answers 503 from now on',
-  restart: 'Restart without downtime: a new generation is proved, then traffic moves',
 } as const
 
 /** What runs of a project, and how many. */
 export function processesApi({ engine, addresses }: Services): readonly Endpoint[] {
-  const verbs = (['start', 'stop', 'restart'] as const).map((verb) =>
+  const verbs = (['start', 'stop'] as const).map((verb) =>
     endpoint({
       method: 'post',
       path: paths.api[verb],
@@ -27,6 +26,23 @@ export function processesApi({ engine, addresses }: Services): readonly Endpoint
       },
     }),
   )
+  const restart = endpoint({
+    method: 'post',
+    path: paths.api.restart,
+    tag: 'Processes',
+    summary: 'Restart without downtime: a new generation is proved, then traffic moves',
+    description:
+      'With `type`, only the processes of that type: the old ones of a worker end before the new ones start. What ' +
+      'was ended for good, or waits longer and longer after crashes, begins anew.',
+    access: 'project.operate',
+    body: schemas.restart,
+    example: { body: { type: 'web' } },
+    answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
+    async handler({ c, project, body, who }) {
+      await engine.processes.restart(project, who, body.type)
+      return c.json({ project: presentProject(await engine.projects.show(project), addresses) })
+    },
+  })
   const scale = endpoint({
     method: 'post',
     path: paths.api.scale,
@@ -44,5 +60,5 @@ export function processesApi({ engine, addresses }: Services): readonly Endpoint
       return c.json({ project: presentProject(await engine.projects.show(project), addresses) })
     },
   })
-  return [...verbs, scale]
+  return [...verbs, restart, scale]
 }

@@ -36,6 +36,11 @@ export function prometheusApi({ engine, version }: Services): readonly Endpoint[
           ...trafficFamilies(traffic),
           ...processFamilies(processes),
           counter(
+            'nodepilot_out_of_memory_total',
+            'Instances that were ended because they were over the memory limit of their project.',
+            [...engine.memory.counts()].map(([project, value]) => ({ labels: { project }, value })),
+          ),
+          counter(
             'nodepilot_deployments_total',
             'Deployments that have ended.',
             endedSamples(engine.deployments.counts()),

@@ -120,6 +120,10 @@ export const createToken = z.strictObject({
 })
 
 /** How many of each named type; the others stay as they are. */
+export const restart = z
+  .strictObject({ type: z.string().regex(processTypePattern, 'it is no name of a process type') })
+  .partial()
+
 export const scale = z
   .record(
     z.string().regex(processTypePattern, 'it is no name of a process type'),

@@ -20,7 +20,21 @@ export const instance = z
     restarts: z.number().int(),
     uptimeMs: z.number(),
     release: z.number().int(),
-    problem: z.string().nullable().meta({ description: 'why it ends again and again; null: it does not' }),
+    problem: z
+      .string()
+      .nullable()
+      .meta({ description: 'why it ends again and again, or was ended for good; null: neither' }),
+    lastLines: z
+      .array(z.string())
+      .meta({ description: 'with a problem: what it wrote before it ended, ten lines at most' }),
+    lastExit: z
+      .strictObject({
+        reason: z.enum(['out_of_memory', 'crashed']),
+        message: z.string().meta({ example: 'it exited with code 1' }),
+        time,
+      })
+      .nullable()
+      .meta({ description: 'how it ended the last time since the server started; null: it did not' }),
   })
   .meta({ id: 'Instance', description: 'One running copy of a process type.' })
 

@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { Action } from '../../engine/domain/access.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
-import { scale } from '../api/schemas.ts'
+import { restart, scale } from '../api/schemas.ts'
 import { beginDeployment } from '../begin-deployment.ts'
 import { parse } from '../input.ts'
 import { paths } from '../paths.ts'
@@ -46,7 +46,8 @@ export function projectActionPages(services: Services): Hono<Env> {
     return back(c, project, 'started')
   })
   act(paths.panel.restart, 'project.operate', async (c, project) => {
-    await engine.processes.restart(project, whoOfPage(c))
+    const { type } = parse(restart, await readForm(c))
+    await engine.processes.restart(project, whoOfPage(c), type)
     return back(c, project, 'restarted')
   })
   act(paths.panel.stop, 'project.operate', async (c, project) => {

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import type { InstanceStats } from '../../ports.ts'
+import { residentBytesOf } from '../../process-memory.ts'
 import { processTable, ticksPerSecond, ticksSinceBoot, treeOf } from '../../processes.ts'
 import { instancesOf } from './groups.ts'
 import { instanceName } from './names.ts'
@@ -48,11 +48,10 @@ export function createStatsReader(): (entries: readonly Entry[]) => Promise<read
       const used = new Map(tree.map((row) => [`${row.pid} ${row.start}`, row.cpu]))
       const before = samples.get(name) ?? birth(table.get(instance.pid)?.start ?? at)
       next.set(name, { at, used })
-      const sizes = await Promise.all(tree.map((row) => residentBytes(row.pid)))
       found.push({
         ...instance,
         cpu: percent(before, { at, used }),
-        memoryBytes: sizes.reduce((sum, size) => sum + size, 0),
+        memoryBytes: residentBytesOf(tree),
       })
     }
     if (newest === base) newest = { at, samples: next }
@@ -70,9 +69,4 @@ function percent(before: Sample, now: Sample): number {
   for (const [key, used] of now.used) ticks += used - (before.used.get(key) ?? 0)
   const elapsed = Math.max(1, now.at - before.at)
   return Math.round((ticks / elapsed) * 1_000) / 10
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
 }
