@@ -19,7 +19,10 @@ import { createDependencies } from './engine/pipeline/dependencies.ts'
 import type { BuildTools } from './engine/pipeline/scripts.ts'
 import { createToolchains } from './engine/pipeline/toolchain/toolchains.ts'
 import { checkDatabase, openDatabase } from './engine/store/database.ts'
+import { openKeyRing } from './engine/store/key-ring.ts'
+import { sealPlainVars } from './engine/store/renew-vars.ts'
 import { createStore } from './engine/store/store.ts'
+import { createVault } from './engine/store/vault.ts'
 import { createAccountCases } from './engine/use-cases/accounts.ts'
 import { createAudit } from './engine/use-cases/audit.ts'
 import { createFrontDoor } from './front-door.ts'
@@ -60,7 +63,9 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   // the front door outlives the server and sends requests at once: they wait until the world is in order
   const openDoors = holdRequests(listener)
   const db = openDatabase(paths.database)
-  const store = createStore(db, clock)
+  const vault = createVault(openKeyRing(paths.keys, clock))
+  sealPlainVars(db, vault)
+  const store = createStore(db, clock, vault)
   const passwords = createPasswords()
   const accounts = createAccountCases({
     store,

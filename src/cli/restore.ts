@@ -1,8 +1,7 @@
 import { access, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { type Flags, readHome } from '../config.ts'
-import type { Manifest } from '../engine/backup/manifest.ts'
-import { restoreHome } from '../engine/backup/restore.ts'
+import { type Restored, restoreHome } from '../engine/backup/restore.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
 import { createPaths, type Paths } from '../engine/paths.ts'
 import { answers } from '../listener.ts'
@@ -27,16 +26,16 @@ export async function restore(
   tell(paths.home, aside, await restoreOrUndo(paths, from, aside), json)
 }
 
-async function restoreOrUndo(paths: Paths, from: string, aside: string | null): Promise<Manifest> {
+async function restoreOrUndo(paths: Paths, from: string, aside: string | null): Promise<Restored> {
   try {
     const environment = { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: process.env.LANG ?? 'C.UTF-8' }
 
     const repositories = bundledRepositories(paths, { environment })
     const deps = { paths, repositories, clock: () => Date.now() }
-    const manifest = await restoreHome(from, deps, new AbortController().signal)
+    const restored = await restoreHome(from, deps, new AbortController().signal)
     // backups outlive what they were made of
     if (aside !== null) await rename(path.join(aside, 'backups'), paths.backups).catch(() => {})
-    return manifest
+    return restored
   } catch (error) {
     await rm(paths.home, { recursive: true, force: true })
     if (aside !== null) await rename(aside, paths.home)
@@ -75,16 +74,31 @@ function movedWith(home: string, aside: string, file: string): string {
   return within.startsWith('..') || path.isAbsolute(within) ? file : path.join(aside, within)
 }
 
-function tell(home: string, aside: string | null, manifest: Manifest, json: boolean): void {
+/** Of each list. */
+const mostNamed = 10
+
+function tell(home: string, aside: string | null, { manifest, locked }: Restored, json: boolean): void {
   const { id, createdAt, projects, keys, changed } = manifest
   if (json) {
-    process.stdout.write(`${JSON.stringify({ restored: { id, createdAt, projects, home, aside } })}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ restored: { id, createdAt, projects, home, aside, locked } })}\n`,
+    )
     return
   }
   const say = (line: string) => void process.stderr.write(`${line}\n`)
   process.stdout.write(`${home} is as it was at ${createdAt}: ${projects.length} projects\n`)
   if (aside !== null) say(`the home that was there is now ${aside}`)
   if (!keys) say('it was saved without its secrets: everybody signs in again')
+  for (const { project, names } of locked.slice(0, mostNamed)) {
+    say(`config vars of ${project} that cannot be read: ${names.slice(0, mostNamed).join(', ')}`)
+  }
+  if (locked.length > 0) {
+    say(`they are sealed with a key that was not saved (${locked.length} of ${projects.length} projects)`)
+    say(
+      `hint: copy config-vars-*.key from keys/ of the old home into ${path.join(home, 'keys')} before serve;`,
+    )
+    say('hint: without it set them anew: nodepilot config import .env -p PROJECT, which builds it too')
+  }
   if (changed.length > 0) say(`written to while they were saved: ${changed.slice(0, 10).join(', ')}`)
   say('Next     nodepilot serve, which builds and starts every project again')
 }

@@ -155,7 +155,7 @@ describe('the command line', { timeout: 240_000 }, () => {
     assert.equal((await done('config', 'get', 'B', '-p', 'shop')).out, 'two words\n')
     assert.equal((await done('config', '-p', 'shop')).out, 'A=1\nB=two words\n')
     const exported = (await done('config', 'export', '-p', 'shop')).out
-    assert.equal(exported, 'A=1\nB="two words"\n')
+    assert.equal(exported, "A=1\nB='two words'\n")
     const input = `${exported}export C='it''s' # comment\n`.replace("''", ' ')
     const imported = await user.run(['config', 'import', '-', '--no-apply', '-p', 'shop'], { input })
     assert.equal(imported.code, 0, imported.all)

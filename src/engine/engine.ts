@@ -87,7 +87,7 @@ export function createEngine(deps: EngineDeps) {
     deployments,
     logs: createAppLogCases(ctx),
     releases: createReleaseCases(ctx),
-    configVars: createConfigVarCases(ctx),
+    configVars: createConfigVarCases(ctx, () => rebuildRestored(ctx, { deployments, processes })),
     processes,
     run: createRunCase(ctx),
     cron,

@@ -13,8 +13,10 @@ import { currentToolchain } from '../engine/pipeline/dependencies/toolchain.ts'
 import type { InstallJob } from '../engine/pipeline/dependencies.ts'
 import type { GroupRef, GroupSpec, InstanceSpec, Source } from '../engine/ports.ts'
 import { openDatabase } from '../engine/store/database.ts'
+import { openKeyRing } from '../engine/store/key-ring.ts'
 import type { ProjectRow } from '../engine/store/projects.ts'
 import { createStore } from '../engine/store/store.ts'
+import { createVault } from '../engine/store/vault.ts'
 import type { Proven } from '../engine/use-cases/attempt.ts'
 import { type EntryFixture, sourceOf } from './archives.ts'
 import { removeDirectory, temporaryDirectory } from './temporary.ts'
@@ -58,7 +60,7 @@ export async function createLab(
   const db = openDatabase(paths.database)
   // no power cut is tested here
   db.pragma('synchronous = OFF')
-  const store = createStore(db, clock)
+  const store = createStore(db, clock, createVault(openKeyRing(paths.keys, Date.now)))
   // tests that run side by side shall not want the same ports
   store.settings.set('generation', String(randomInt(1_000_000)))
   const faults: Faults = {}

@@ -71,7 +71,11 @@ export const deployed = object({ project, deployment })
 export const oneDeployment = object({ deployment })
 export const deployments = object({ deployments: listOf(deployment) })
 export const releases = object({ releases: listOf(release) })
-export const configVars = object({ envVars: mapOf(rawText) })
+export const configVars = object({
+  envVars: mapOf(rawText),
+  scopes: withDefault(mapOf(text), {}),
+  locked: withDefault(listOf(text), []),
+})
 export const signedIn = object({ user })
 export const session = object({ token: secret, expiresAt: nullable(text), user })
 export const token = object({

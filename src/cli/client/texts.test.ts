@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readWords } from '../arguments.ts'
 import { explain, tell } from '../fail.ts'
-import { formatDotenv, parseDotenv } from './dotenv.ts'
 import { addRemote, parseRemote } from './git-remote.ts'
 import { align, toJson } from './output.ts'
 import { isPublic, tokenFor, toOrigin } from './session.ts'
@@ -82,39 +81,6 @@ test('the colon form means the same, and only for commands that have verbs', () 
   assert.deepEqual(readWords(['-p', 'config:set']), ['-p', 'config:set'])
   assert.deepEqual(readWords(['stop', '--server']), ['stop', '--this-server'])
   assert.deepEqual(readWords(['stop', '--server', 'http://x']), ['stop', '--server', 'http://x'])
-})
-
-test('.env files are read as other tools read them', () => {
-  const values = parseDotenv(
-    '# all\n\nA=1\nexport B = two # three\nC="x\\ny \\"q\\" #no"\nD=\'raw \\n $X\'\nE=\r\nF="first\nsecond"\nG=a#b\nH=`it\'s "so"`\nI=a=b=c\n',
-  )
-  assert.deepEqual(values, {
-    A: '1',
-    B: 'two',
-    C: 'x\ny "q" #no',
-    D: 'raw \\n $X',
-    E: '',
-    F: 'first\nsecond',
-    G: 'a#b',
-    H: 'it\'s "so"',
-    I: 'a=b=c',
-  })
-  assert.throws(() => parseDotenv('A=1\nnot a line\n'), /line 2 is not like KEY=value/)
-  assert.throws(() => parseDotenv('A="never ended\n'), /line 1/)
-})
-
-test('what is exported can be imported again, whatever is in it', () => {
-  const values = {
-    A: '',
-    B: 'x y',
-    C: 'a"b\\c',
-    D: 'line\nbreak\r\n\ttab',
-    E: "it's #1",
-    F: '$HOME `id`',
-    G: ' spaced ',
-    H: 'ünï',
-  }
-  assert.deepEqual(parseDotenv(formatDotenv(values)), values)
 })
 
 test('a time may be given as how long ago', () => {

@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { usage } from '../client/failure.ts'
+import type { Scope } from '../commands/config.ts'
 import type { Run } from '../run.ts'
 import { withExamples } from './examples.ts'
 
@@ -51,6 +53,27 @@ export interface CreateFlags {
   readonly storeCredential?: boolean
 }
 
+const runtimeOnly = ['--runtime-only', 'keep it from installs and builds'] as const
+const buildOnly = ['--build-only', 'keep it from processes'] as const
+const everywhere = ['--everywhere', 'for builds and processes again'] as const
+
+interface ScopeFlags {
+  readonly apply: boolean
+  readonly runtimeOnly?: boolean
+  readonly buildOnly?: boolean
+  readonly everywhere?: boolean
+}
+
+function scopeOf({ runtimeOnly, buildOnly, everywhere }: ScopeFlags): Scope | null {
+  const wanted = [
+    ...(runtimeOnly ? (['run'] as const) : []),
+    ...(buildOnly ? (['build'] as const) : []),
+    ...(everywhere ? (['all'] as const) : []),
+  ]
+  if (wanted.length > 1) throw usage('these scopes exclude each other', 'give one of them, or none')
+  return wanted[0] ?? null
+}
+
 function registerConfig(program: Command, run: Run): void {
   const config = program
     .command('config')
@@ -60,6 +83,7 @@ function registerConfig(program: Command, run: Run): void {
     config,
     'config',
     'config set API_KEY=abc LOG_LEVEL=debug',
+    'config set NPM_TOKEN=abc --build-only',
     'config unset API_KEY',
     'config import .env',
   )
@@ -68,17 +92,23 @@ function registerConfig(program: Command, run: Run): void {
   config
     .command('list', { isDefault: true })
     .summary('print all, as KEY=value')
-    .action(() => run(async (cli) => (await load()).list(cli)))
+    .option('--env', 'as a .env file, which import reads')
+    .action(({ env }: { readonly env?: boolean }) =>
+      run(async (cli) => (await load()).list(cli, env === true)),
+    )
   config
     .command('get <key>')
     .summary('print the value of one')
     .action((key: string) => run(async (cli) => (await load()).get(cli, key)))
   config
     .command('set <key=value...>')
-    .summary('set some, and bring them live')
+    .summary('set some, and bring them live; with a scope, KEY alone keeps its value')
     .option(...noApply)
-    .action((pairs: string[], { apply }: { readonly apply: boolean }) =>
-      run(async (cli) => (await load()).set(cli, pairs, apply)),
+    .option(...runtimeOnly)
+    .option(...buildOnly)
+    .option(...everywhere)
+    .action((pairs: string[], flags: ScopeFlags) =>
+      run(async (cli) => (await load()).set(cli, pairs, { apply: flags.apply, scope: scopeOf(flags) })),
     )
   config
     .command('unset <key...>')
@@ -91,8 +121,10 @@ function registerConfig(program: Command, run: Run): void {
     .command('import <file>')
     .summary('set all of a .env file; - is standard input')
     .option(...noApply)
-    .action((file: string, { apply }: { readonly apply: boolean }) =>
-      run(async (cli) => (await load()).importFile(cli, file, apply)),
+    .option(...runtimeOnly)
+    .option(...buildOnly)
+    .action((file: string, flags: ScopeFlags) =>
+      run(async (cli) => (await load()).importFile(cli, file, { apply: flags.apply, scope: scopeOf(flags) })),
     )
   config
     .command('export')

@@ -2,12 +2,20 @@ import { access, mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Paths } from '../paths.ts'
 import { openDatabase } from '../store/database.ts'
+import { readKeyRing } from '../store/key-ring.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { createStore, type Store } from '../store/store.ts'
+import { createVault } from '../store/vault.ts'
 import type { BundledRepositories } from './make.ts'
 import type { Manifest } from './manifest.ts'
 import { rebuildKey } from './rebuild-key.ts'
 import { unpackBackup } from './unpack.ts'
+
+export interface Restored {
+  readonly manifest: Manifest
+  /** Projects with config vars that the keys of this home do not open, and their names. */
+  readonly locked: readonly { readonly project: string; readonly names: readonly string[] }[]
+}
 
 /**
  * A home out of a backup. It must be empty but for what this makes: the database comes last, so a restore that
@@ -18,7 +26,7 @@ export async function restoreHome(
   file: string,
   deps: { readonly paths: Paths; readonly repositories: BundledRepositories; readonly clock: () => number },
   signal: AbortSignal,
-): Promise<Manifest> {
+): Promise<Restored> {
   const { paths, repositories } = deps
   const scratch = path.join(paths.home, '.restoring')
   await mkdir(paths.home, { recursive: true, mode: 0o700 })
@@ -29,7 +37,8 @@ export async function restoreHome(
     await rename(path.join(scratch, name), path.join(paths.home, name)).catch(absent)
   }
   const database = path.join(scratch, 'nodepilot.db')
-  for (const { name, deployBranch } of await settleRows(database, deps, manifest)) {
+  const projects = await settleRows(database, deps, manifest)
+  for (const { name, deployBranch } of projects) {
     const bundle = path.join(scratch, 'repositories', `${name}.bundle`)
     const repository = path.join(paths.repositories, `${name}.git`)
     if (await exists(bundle))
@@ -37,7 +46,10 @@ export async function restoreHome(
   }
   await rename(database, paths.database)
   await rm(scratch, { recursive: true, force: true })
-  return manifest
+  const locked = projects.flatMap(({ name: project, lockedVars: names }) =>
+    names.length === 0 ? [] : [{ project, names }],
+  )
+  return { manifest, locked }
 }
 
 /** The rows say what was true on another machine at another time. */
@@ -48,7 +60,7 @@ async function settleRows(
 ): Promise<readonly ProjectRow[]> {
   const db = openDatabase(database)
   try {
-    const store = createStore(db, clock)
+    const store = createStore(db, clock, createVault(readKeyRing(paths.keys)))
     const projects = store.projects.list()
     for (const project of projects) await settleProject(store, project, paths, slugs)
     return projects

@@ -1,10 +1,11 @@
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Context } from '../context.ts'
+import { type StoredVars, varsAtBuild, varsAtRun } from '../domain/config-vars.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { countOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
-import type { Release } from '../domain/release.ts'
+import type { NewRelease, Release } from '../domain/release.ts'
 import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { type AppConfig, whoSaid } from './app-config.ts'
@@ -50,9 +51,12 @@ export interface Work {
   readonly noCache: boolean
 }
 
+/** The config vars of a release, whole. */
+export type VarSet = Pick<StoredVars, 'envVars' | 'envScopes'>
+
 /** A release that runs, is healthy and takes no traffic yet. */
 export interface Candidate {
-  readonly release: Omit<Release, 'createdAt' | 'prunedAt'>
+  readonly release: NewRelease
   /** Its web processes. */
   readonly web: Group
 }
@@ -94,18 +98,16 @@ async function make(
  * From a slug that exists (rollback, new config vars) to a healthy candidate: it begins at the boot. The release
  * phase has run for these files already; an old one must not run over a newer database.
  */
-export async function proveSlug(
-  ctx: Context,
-  work: Work,
-  base: Release,
-  envVars: Readonly<Record<string, string>>,
-): Promise<Candidate> {
-  requireVars(base.plan.env, envVars)
+export async function proveSlug(ctx: Context, work: Work, base: Release, vars: VarSet): Promise<Candidate> {
+  requireVars(base.plan.env, vars.envVars)
   work.journal.skip(['Receive', 'Install', 'Build'], `files of v${base.slug}`)
   await linkRelease(ctx.paths.releases(work.project.name), work.release, base.slug)
   try {
     await ctx.failpoint('slug.linked')
-    return await bootRelease(ctx, work, { ...base, envVars }, `v${base.slug}: ${base.command}`)
+    const { slug, source, command, workers, plan } = base
+    const { envVars, envScopes } = vars
+    const files = { slug, source, command, workers, plan, envVars, envScopes }
+    return await bootRelease(ctx, work, files, `v${base.slug}: ${base.command}`)
   } catch (error) {
     await discardFiles(ctx, work.project, work.release)
     throw error
@@ -180,7 +182,7 @@ async function install(ctx: Context, work: Work, slug: string, app: App): Promis
       signal: work.signal,
       noCache: work.noCache,
       privateCopy: work.project.privateModules,
-      configVars: work.project.envVars,
+      configVars: varsAtBuild(work.project),
       job: work.job,
       home: ctx.paths.buildHome(work.project.name),
     })
@@ -201,7 +203,7 @@ async function runBuild(ctx: Context, work: Work, app: App, tools: Tools): Promi
       say: step.say,
       note: step.note,
       signal: work.signal,
-      configVars: work.project.envVars,
+      configVars: varsAtBuild(work.project),
       job: work.job,
       home: ctx.paths.buildHome(work.project.name),
       dependencies: ctx.dependencies,
@@ -215,36 +217,38 @@ async function releasePhase(
   ctx: Context,
   work: Work,
   phase: AppConfig['release'],
-  { slug, envVars, plan }: Files,
+  files: Files,
 ): Promise<void> {
   const { project, release, signal, job } = work
   if (phase === null) return
   await work.journal.step('Release', async (step) => {
     step.note(phase.command)
-    const directory = ctx.paths.release(project.name, slug)
-    const place = { project: project.name, release, directory, envVars, plan }
+    const directory = ctx.paths.release(project.name, files.slug)
+    const { plan } = files
+    const place = { project: project.name, release, directory, envVars: varsAtRun(files), plan }
     await runReleasePhase(ctx, place, phase, { signal, job, step })
     await ctx.failpoint('deploy.released')
   })
 }
 
 /** What a release consists of, beside its number. */
-type Files = Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'envVars' | 'plan'>
+type Files = Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'plan'> & VarSet
 
 function filesOf({ project, release, deployment }: Work, app: App, web: WebPart, tools: Tools): Files {
   const { workers } = app.config
-  const { envVars } = project
+  const { envVars, envScopes } = project
   const plan = planOf(app, web, tools)
-  return { slug: release, source: deployment.source, command: web.command, workers, envVars, plan }
+  const { command } = web
+  return { slug: release, source: deployment.source, command, workers, envVars, envScopes, plan }
 }
 
 async function bootRelease(ctx: Context, work: Work, files: Files, origin: string): Promise<Candidate> {
   const { project, deployment, release, journal, signal } = work
-  const { slug, source, command, workers, envVars, plan } = files
+  const { slug, source, command, workers, envVars, envScopes, plan } = files
   const directory = ctx.paths.release(project.name, slug)
   const count = countOf(project.processes, 'web')
-  const how = { project, release, slug, directory, command, origin, envVars, plan, count }
-  const web = await boot(ctx, how, journal, signal)
+  const how = { project, release, slug, directory, command, origin, plan, count }
+  const web = await boot(ctx, { ...how, envVars: varsAtRun(files) }, journal, signal)
   const made = { projectId: project.id, number: release, deployment: deployment.number }
-  return { web, release: { ...made, slug, source, command, workers, envVars, plan } }
+  return { web, release: { ...made, slug, source, command, workers, envVars, envScopes, plan } }
 }

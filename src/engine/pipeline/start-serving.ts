@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import { varsAtRun } from '../domain/config-vars.ts'
 import { commandOf } from '../domain/process.ts'
 import { inForce } from '../domain/release-plan.ts'
 import type { Instance } from '../ports.ts'
@@ -18,8 +19,9 @@ export async function startServing(ctx: Context, project: ProjectRow, row: Insta
   if (!command || !stillServes(ctx, row)) return
   const { type, generation, position } = row
   const ref = { project: project.name, type, release: row.release, generation }
-  const { envVars, plan } = release
+  const { plan } = release
   try {
+    const envVars = varsAtRun(release)
     const port = await ownPort(ctx, row)
     const directory = ctx.paths.release(project.name, row.slug)
     const { graceMs } = inForce(project, plan)

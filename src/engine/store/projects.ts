@@ -1,10 +1,12 @@
+import type { StoredVars, VarScopes, Vars } from '../domain/config-vars.ts'
 import type { ProcessCounts } from '../domain/process.ts'
 import type { ProjectStatus } from '../domain/project.ts'
 import { type ProjectSettings, readSettings, type SettingsChange } from '../domain/settings.ts'
 import type { Db } from './database.ts'
+import type { Vault } from './vault.ts'
 
 /** What a project's row says, in the words of the glossary. */
-export interface ProjectRow {
+export interface ProjectRow extends StoredVars {
   readonly id: number
   readonly name: string
   readonly displayName: string
@@ -13,7 +15,6 @@ export interface ProjectRow {
   readonly startCommand: string
   /** The port the first instance gets when it is free; null: any. */
   readonly port: number | null
-  readonly envVars: Readonly<Record<string, string>>
   readonly status: ProjectStatus
   readonly createdAt: string
   readonly updatedAt: string
@@ -40,23 +41,29 @@ export interface NewProject {
   readonly path: string
   readonly startCommand: string
   readonly port: number | null
-  readonly envVars: Readonly<Record<string, string>>
+  readonly envVars: Vars
+  readonly envScopes?: VarScopes
 }
 
 /** What may be changed after creation. */
 export type ProjectChange = {
   readonly [Key in Exclude<
     keyof ProjectRow,
-    'id' | 'name' | 'path' | 'createdAt' | 'updatedAt' | 'settings'
+    'id' | 'name' | 'path' | 'createdAt' | 'updatedAt' | 'settings' | keyof StoredVars
   >]?: ProjectRow[Key] | undefined
 } & {
+  /** All of them; scopes of those that stay are kept where none are given. */
+  readonly envVars?: Vars | undefined
+  readonly envScopes?: VarScopes | undefined
+  /** Names that cannot be opened and stay all the same, beside `envVars`. */
+  readonly lockedVars?: readonly string[] | undefined
   /** What is not named stays. */
   readonly settings?: SettingsChange | undefined
 }
 
 export type Projects = ReturnType<typeof createProjects>
 
-export function createProjects(db: Db, now: () => string) {
+export function createProjects(db: Db, now: () => string, vault: Vault) {
   const insert = db.prepare(`
     INSERT INTO projects (name, display_name, path, start_command, port, env_vars, pm2_name, status, created_at, updated_at)
     VALUES (@name, @displayName, @path, @startCommand, @port, @envVars, @pm2Name, 'stopped', @now, @now)`)
@@ -74,15 +81,26 @@ export function createProjects(db: Db, now: () => string) {
     const stored = JSON.parse((settingsOf.get(id) as string | undefined) ?? '{}') as object
     return { ...stored, ...(change as SettingsChange) }
   }
+  const sealedOf = db.prepare('SELECT env_vars FROM projects WHERE id = ?').pluck()
+  const setSealed = db.prepare('UPDATE projects SET env_vars = ? WHERE id = ?')
+  const varsOf = (id: number, change: VarsChange): string => {
+    const before = (sealedOf.get(id) as string | null | undefined) ?? '{}'
+    const stored = vault.lazily(id, before)
+    const { envVars = stored.readableVars, envScopes = stored.envScopes } = change
+    const kept = change.lockedVars ?? (change.envVars ? [] : stored.lockedVars)
+    return vault.close(id, envVars, envScopes, { before, kept })
+  }
+  const toProject = (row: RawProject) => projectOf(row, vault)
+  // sealed for the number of the project, which it has only now
+  const createRow = db.transaction(({ envVars, envScopes = {}, ...project }: NewProject): number => {
+    const names = { ...project, envVars: '{}', pm2Name: `nodepilot-${project.name}`, now: now() }
+    const id = Number(insert.run(names).lastInsertRowid)
+    setSealed.run(vault.close(id, envVars, envScopes), id)
+    return id
+  })
   return {
     create(project: NewProject): ProjectRow {
-      const { lastInsertRowid } = insert.run({
-        ...project,
-        envVars: JSON.stringify(project.envVars),
-        pm2Name: `nodepilot-${project.name}`,
-        now: now(),
-      })
-      return toProject(byId.get(lastInsertRowid) as RawProject)
+      return toProject(byId.get(createRow(project)) as RawProject)
     },
     /** By name, or by number. */
     find(id: string | number): ProjectRow | null {
@@ -102,9 +120,11 @@ export function createProjects(db: Db, now: () => string) {
       return (limited.all() as RawProject[]).map(toProject)
     },
     update(id: number, change: ProjectChange): void {
-      const columns = Object.entries(change).filter(([, value]) => value !== undefined)
+      const { envVars, envScopes, lockedVars, ...plain } = change
+      const columns: [string, unknown][] = Object.entries(plain).filter(([, value]) => value !== undefined)
+      if (envVars || envScopes) columns.push(['envVars', varsOf(id, { envVars, envScopes, lockedVars })])
       if (columns.length === 0) return
-      const assignments = columns.map(([key]) => `${columnOf[key as keyof ProjectChange]} = ?`).join(', ')
+      const assignments = columns.map(([key]) => `${columnOf[key as keyof typeof columnOf]} = ?`).join(', ')
       const values = columns.map(([key, value]) => toColumn(key === 'settings' ? merged(id, value) : value))
       db.prepare(`UPDATE projects SET ${assignments}, updated_at = ? WHERE id = ?`).run(...values, now(), id)
     },
@@ -118,7 +138,9 @@ export function createProjects(db: Db, now: () => string) {
   }
 }
 
-const columnOf: Record<keyof ProjectChange, string> = {
+type VarsChange = Pick<ProjectChange, 'envVars' | 'envScopes' | 'lockedVars'>
+
+const columnOf: Record<Exclude<keyof ProjectChange, 'envScopes' | 'lockedVars'>, string> = {
   displayName: 'display_name',
   startCommand: 'start_command',
   port: 'port',
@@ -166,15 +188,14 @@ interface RawProject {
   settings: string
 }
 
-function toProject(row: RawProject): ProjectRow {
-  return {
+function projectOf(row: RawProject, vault: Vault): ProjectRow {
+  return Object.assign(vault.lazily(row.id, row.env_vars), {
     id: row.id,
     name: row.name,
     displayName: row.display_name,
     path: row.path,
     startCommand: row.start_command,
     port: row.port,
-    envVars: JSON.parse(row.env_vars ?? '{}') as Record<string, string>,
     status: row.status,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -188,5 +209,5 @@ function toProject(row: RawProject): ProjectRow {
     processes: JSON.parse(row.processes) as Record<string, number>,
     overlapWorkers: row.overlap_workers === 1,
     settings: readSettings(JSON.parse(row.settings)),
-  }
+  })
 }

@@ -1,12 +1,13 @@
 import { typesOf } from '../domain/process.ts'
-import type { Release } from '../domain/release.ts'
+import type { NewRelease, Release } from '../domain/release.ts'
 import { releasePlan } from '../domain/release-plan.ts'
 import type { SourceKind } from '../ports.ts'
 import type { Db } from './database.ts'
+import type { Vault } from './vault.ts'
 
 export type Releases = ReturnType<typeof createReleases>
 
-export function createReleases(db: Db, now: () => string) {
+export function createReleases(db: Db, now: () => string, vault: Vault) {
   const insert = db.prepare(`
     INSERT INTO releases (project_id, number, deployment, slug, source_kind, revision, message, command, workers, env_vars, plan, created_at)
     VALUES (@projectId, @number, @deployment, @slug, @kind, @revision, @message, @command, @workers, @envVars, @plan, @now)`)
@@ -32,11 +33,12 @@ export function createReleases(db: Db, now: () => string) {
   const prune = db.prepare(
     'UPDATE releases SET pruned_at = ? WHERE project_id = ? AND slug = ? AND pruned_at IS NULL',
   )
+  const toRelease = (row: RawRelease) => releaseOf(row, vault)
   return {
-    create(release: Omit<Release, 'createdAt' | 'prunedAt'>): void {
-      const { source, envVars, workers, plan, ...rest } = release
+    create(release: NewRelease): void {
+      const { source, envVars, envScopes = {}, workers, plan, ...rest } = release
       const texts = {
-        envVars: JSON.stringify(envVars),
+        envVars: vault.close(release.projectId, envVars, envScopes),
         workers: JSON.stringify(workers),
         plan: JSON.stringify(plan),
       }
@@ -103,8 +105,8 @@ interface RawRelease {
   pruned_at: string | null
 }
 
-function toRelease(row: RawRelease): Release {
-  return {
+function releaseOf(row: RawRelease, vault: Vault): Release {
+  return Object.assign(vault.lazily(row.project_id, row.env_vars), {
     projectId: row.project_id,
     number: row.number,
     deployment: row.deployment,
@@ -112,9 +114,8 @@ function toRelease(row: RawRelease): Release {
     source: { kind: row.source_kind, revision: row.revision, message: row.message },
     command: row.command,
     workers: JSON.parse(row.workers) as Record<string, string>,
-    envVars: JSON.parse(row.env_vars) as Record<string, string>,
     plan: releasePlan.parse(JSON.parse(row.plan)),
     createdAt: row.created_at,
     prunedAt: row.pruned_at,
-  }
+  })
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -6,12 +7,15 @@ import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { plainPlan } from '../domain/release-plan.ts'
 import { checkDatabase, migrate, openDatabase } from './database.ts'
 import type { InstanceRow } from './instances.ts'
+import { keyRing } from './key-ring.ts'
 import { createStore, type Store } from './store.ts'
+import { createVault } from './vault.ts'
 
 function createRig() {
   const time = { now: Date.UTC(2026, 0, 1) }
   const db = openDatabase(':memory:')
-  const store = createStore(db, () => time.now)
+  const key = { id: 'k'.repeat(12), secret: randomBytes(32) }
+  const store = createStore(db, () => time.now, createVault(keyRing([key])))
   return { db, store, time, shop: addProject(store, 'shop'), blog: addProject(store, 'blog') }
 }
 
@@ -147,7 +151,13 @@ test('a change of a project touches what it names and its time, and nothing else
   const { updatedAt, ...changed } = store.projects.find(shop.id) ?? assert.fail()
   assert.equal(updatedAt, '2026-01-01T00:00:01.000Z')
   const { updatedAt: _before, ...before } = shop
-  assert.deepEqual(changed, { ...before, healthPath: '/up', privateModules: true, envVars: { A: '1' } })
+  assert.deepEqual(changed, {
+    ...before,
+    healthPath: '/up',
+    privateModules: true,
+    envVars: { A: '1' },
+    readableVars: { A: '1' },
+  })
   time.now += 1_000
   store.projects.update(shop.id, {})
   assert.equal(store.projects.find(shop.id)?.updatedAt, updatedAt)

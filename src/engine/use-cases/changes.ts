@@ -3,6 +3,7 @@ import path from 'node:path'
 import { type Changes, compareVersions, type Version } from '../changes/compare.ts'
 import type { DependencyFiles } from '../changes/dependencies.ts'
 import type { Context } from '../context.ts'
+import { comparableVars } from '../domain/config-vars.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import type { Release } from '../domain/release.ts'
 import type { Source, SourceHistory } from '../ports.ts'
@@ -53,7 +54,7 @@ export async function noteFailedChanges(
     const { history = null } = source
     const files = await filesOfCommit(history)
     const after: Version = {
-      ...{ release: null, files, envVars: project.envVars, commands: null },
+      ...{ release: null, files, envVars: comparableVars(project), commands: null },
       commit: history && source.revision,
       history: async () => history,
     }
@@ -85,11 +86,12 @@ async function versionOf(ctx: Context, project: ProjectRow, deployment: Deployme
   const commit = kind === 'git' ? revision : null
   const history = () => historyOf(ctx, project, commit)
   const files = await filesOfCommit(await history())
-  return { release: null, commit, history, files, envVars: project.envVars, commands: null }
+  return { release: null, commit, history, files, envVars: comparableVars(project), commands: null }
 }
 
 async function versionOfRelease(ctx: Context, project: ProjectRow, release: Release): Promise<Version> {
-  const { number, source, slug, envVars, command, workers } = release
+  const { number, source, slug, command, workers } = release
+  const envVars = comparableVars(release)
   const commit = source.kind === 'git' ? source.revision : null
   const history = () => historyOf(ctx, project, commit)
   // pruning may be under way: then the repository still knows them

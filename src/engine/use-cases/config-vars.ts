@@ -1,5 +1,14 @@
 import type { Context } from '../context.ts'
 import type { AuditFacts } from '../domain/audit.ts'
+import {
+  comparableVars,
+  lockedRefusal,
+  type StoredVars,
+  type VarScope,
+  type VarScopes,
+  type Vars,
+  varsAtRun,
+} from '../domain/config-vars.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { configVarsProblem } from '../domain/environment.ts'
 import { Refusal } from '../domain/refusal.ts'
@@ -9,63 +18,102 @@ import { attempt } from './attempt.ts'
 import type { By } from './deployments.ts'
 
 export type ConfigVarCases = ReturnType<typeof createConfigVarCases>
-type Vars = Readonly<Record<string, string>>
 
-export function createConfigVarCases(ctx: Context) {
+/** New scopes by name; a name that is not here keeps its own. */
+export type ScopeChange = Readonly<Record<string, VarScope | 'all'>>
+
+/** All config vars as they are to be. */
+interface Next {
+  readonly envVars: Vars
+  readonly envScopes: VarScopes
+  /** Cannot be opened, and stay. */
+  readonly lockedVars: readonly string[]
+}
+
+type ToNext = (current: StoredVars) => Next
+
+/** `onUnlocked`: what waited for config vars that could not be read can go on. */
+export function createConfigVarCases(ctx: Context, onUnlocked: () => void) {
+  const store = (project: ProjectRow, next: ToNext): null => {
+    ctx.store.transaction(() => {
+      const current = ctx.store.projects.find(project.id)
+      if (current) ctx.store.projects.update(project.id, next(current))
+    })
+    return null
+  }
   /**
    * Stores new values. With `apply`, a running project gets a new release of the same files with them, behind
    * the same health check; when that fails, nothing is stored.
    */
-  const store = (project: ProjectRow, next: (current: Vars) => Vars): null => {
-    ctx.store.transaction(() => {
-      const current = ctx.store.projects.find(project.id)
-      if (current) ctx.store.projects.update(project.id, { envVars: next(current.envVars) })
-    })
-    return null
-  }
   const apply = async (
     project: ProjectRow,
-    next: (current: Vars) => Vars,
+    next: ToNext,
     atOnce: boolean,
     by: By,
   ): Promise<Deployment | null> => {
     const base = ctx.store.releases.find(project.id, project.currentRelease ?? -1)
-    if (!atOnce || !base || project.status === 'stopped') {
+    // restored from a backup and not built again yet: there are no files to start
+    if (!atOnce || !base || base.prunedAt !== null || project.status === 'stopped') {
       return store(project, next)
     }
-    // what is stored already may not be live yet (`apply=false`)
-    if (same(next(project.envVars), base.envVars)) return store(project, next)
-    let values: Vars = {}
+    const wanted = whole(next(project))
+    // what is stored already may not be live yet (`apply=false`); what only builds see waits for the next one
+    if (base.lockedVars.length === 0 && same(varsAtRun(wanted), varsAtRun(base))) return store(project, next)
+    let values = wanted
     const request = {
       ...by,
       projectId: project.id,
       label: 'new config vars',
       source: base.source,
-      onLive: () => ctx.store.projects.update(project.id, { envVars: values }),
+      onLive: () => ctx.store.projects.update(project.id, values),
     }
     const proven = await attempt(ctx, request, (work) => {
-      values = next(work.project.envVars)
+      values = whole(next(work.project))
       const current = ctx.store.releases.find(project.id, work.project.currentRelease ?? -1) ?? base
       return proveSlug(ctx, work, current, values)
     })
     return proven.goLive()
   }
-  const change = async (project: ProjectRow, next: (current: Vars) => Vars, atOnce: boolean, by: By) => {
+  const change = async (project: ProjectRow, next: ToNext, atOnce: boolean, by: By) => {
+    const before = {
+      vars: comparableVars(project),
+      scopes: project.envScopes,
+      locked: project.lockedVars.length > 0,
+    }
     const deployment = await apply(project, next, atOnce, by)
-    const now = ctx.store.projects.find(project.id)?.envVars ?? {}
-    const after = namesThatDiffer(project.envVars, now)
-    ctx.audit({ who: by.who, action: 'config-vars.change', project, after })
+    const now = ctx.store.projects.find(project.id)
+    if (now) {
+      const after = {
+        ...namesThatDiffer(before.vars, comparableVars(now)),
+        ...scopesThatDiffer(before.scopes, now.envScopes),
+      }
+      ctx.audit({ who: by.who, action: 'config-vars.change', project, after })
+      if (before.locked && now.lockedVars.length === 0) onUnlocked()
+    }
     return deployment
   }
 
   return {
-    /** Replaces all. Refuses with `invalid` what is too much for a process. */
-    put: (project: ProjectRow, values: Vars, apply: boolean, by: By) =>
-      change(project, () => fitting(values), apply, by),
+    /**
+     * Replaces all; a scope stays with its name. Refuses with `invalid` what is too much for a process, and a scope
+     * for a name that is not there.
+     */
+    put: (project: ProjectRow, values: Vars, apply: boolean, by: By, scopes?: ScopeChange) =>
+      change(
+        project,
+        ({ envScopes }) => fittingNext({ envVars: values, envScopes, lockedVars: [] }, scopes),
+        apply,
+        by,
+      ),
 
-    /** Merges; null removes. */
-    patch: (project: ProjectRow, values: Readonly<Record<string, string | null>>, apply: boolean, by: By) =>
-      change(project, (current) => fitting(merge(current, values)), apply, by),
+    /** Merges; null removes. Refuses as `put`. */
+    patch: (
+      project: ProjectRow,
+      values: Readonly<Record<string, string | null>>,
+      apply: boolean,
+      by: By,
+      scopes?: ScopeChange,
+    ) => change(project, (current) => fittingNext(merge(current, values), scopes), apply, by),
   }
 }
 
@@ -80,6 +128,13 @@ function namesThatDiffer(before: Vars, after: Vars): AuditFacts {
   }
 }
 
+function scopesThatDiffer(before: VarScopes, after: VarScopes): AuditFacts {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  const changed = names.filter((name) => before[name] !== after[name])
+  if (changed.length === 0) return {}
+  return { scopes: Object.fromEntries(changed.map((name) => [name, after[name] ?? 'all'])) }
+}
+
 /** Refuses before anything is stored or started. */
 export function fitting(vars: Vars): Vars {
   const message = configVarsProblem(vars)
@@ -90,13 +145,39 @@ export function fitting(vars: Vars): Vars {
   })
 }
 
-function merge(current: Vars, change: Readonly<Record<string, string | null>>): Vars {
-  const merged: Record<string, string> = { ...current }
-  for (const [key, value] of Object.entries(change)) {
-    if (value === null) delete merged[key]
-    else merged[key] = value
+function fittingNext(next: Next, change: ScopeChange = {}): Next {
+  fitting(next.envVars)
+  const there = (name: string) => Object.hasOwn(next.envVars, name) || next.lockedVars.includes(name)
+  const stranger = Object.keys(change).find((name) => !there(name))
+  if (stranger !== undefined) {
+    throw new Refusal('invalid', `scopes: there is no config var ${stranger}`, {
+      fields: [{ field: `scopes.${stranger}`, message: 'there is no config var of this name' }],
+    })
   }
-  return merged
+  const merged = Object.entries({ ...next.envScopes, ...change }).flatMap(([name, scope]) =>
+    there(name) && scope !== 'all' ? [[name, scope] as const] : [],
+  )
+  return { ...next, envScopes: Object.fromEntries(merged) }
+}
+
+function merge(current: StoredVars, change: Readonly<Record<string, string | null>>): Next {
+  const changed = Object.entries(change)
+  const values = new Map(Object.entries(current.readableVars))
+  for (const [name, value] of changed) {
+    if (value === null) values.delete(name)
+    else values.set(name, value)
+  }
+  return {
+    envVars: Object.fromEntries(values),
+    envScopes: current.envScopes,
+    lockedVars: current.lockedVars.filter((name) => !Object.hasOwn(change, name)),
+  }
+}
+
+/** Nothing is started with less than it had. */
+function whole(next: Next): Next {
+  if (next.lockedVars.length === 0) return next
+  throw lockedRefusal(next.lockedVars)
 }
 
 function same(a: Vars, b: Vars): boolean {

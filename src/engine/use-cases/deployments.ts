@@ -124,7 +124,7 @@ export function createDeploymentCases(ctx: Context) {
         attempt(ctx, request, (work) => {
           const current = currentRelease(work.project)
           if (current.source.kind === 'git') return proveCommit(work, current.source.revision)
-          return proveSlug(ctx, adoptSource(ctx, work, current.source), current, work.project.envVars)
+          return proveSlug(ctx, adoptSource(ctx, work, current.source), current, work.project)
         }),
       )
     },

@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts'
 import type { AuditEvent, AuditFacts, Who } from '../domain/audit.ts'
+import { varsAtRun } from '../domain/config-vars.ts'
 import { changeCounts, checkType, countOf, type ProcessCounts, typesOf, wantedOf } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
@@ -198,9 +199,10 @@ async function commitOrDiscard(
 }
 
 function planOf(ctx: Context, project: ProjectRow, release: Release): BootPlan {
-  const { number, slug, command, envVars, plan } = release
+  const { number, slug, command, plan } = release
   const directory = ctx.paths.release(project.name, slug)
   const count = countOf(project.processes, 'web')
+  const envVars = varsAtRun(release)
   return { project, release: number, slug, directory, command, origin: command, envVars, plan, count }
 }
 

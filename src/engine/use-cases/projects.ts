@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import type { AppLogLine, LogQuery } from '../app-log/line.ts'
 import { readAppLog } from '../app-log.ts'
 import type { Context } from '../context.ts'
-import { difference, type Who } from '../domain/audit.ts'
+import { type AuditFacts, difference, type Who } from '../domain/audit.ts'
 import { deriveName, projectNamePattern, reservedNames } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'
 import { discard, type Group, groupsOf } from '../pipeline/discard.ts'
@@ -89,8 +89,9 @@ export function createProjectCases(ctx: Context) {
     /** Settings take effect with the next deployment or restart. */
     change(project: ProjectRow, change: ProjectChange, who: Who): ProjectRow {
       store.projects.update(project.id, change)
-      const { envVars: _, settings, ...columns } = change
-      const facts = difference({ ...project, ...project.settings }, { ...columns, ...settings })
+      const { envVars: _, envScopes: __, settings, ...columns } = change
+      const after = { ...columns, ...settings }
+      const facts = difference(factsOf(project, Object.keys(after)), after)
       ctx.audit({ who, action: 'project.change', project, ...facts })
       return this.get(project.id)
     },
@@ -171,6 +172,14 @@ const deleting = (name: string) => `${deletingPrefix}${name}`
 /** Names of projects whose deletion was interrupted. */
 export function interruptedRemovals(ctx: Context): string[] {
   return ctx.store.settings.keys(deletingPrefix).map((key) => key.slice(deletingPrefix.length))
+}
+
+/** Named ones alone: config vars are opened by nobody who does not need them. */
+function factsOf(project: ProjectRow, names: readonly string[]): AuditFacts {
+  const facts: AuditFacts = { ...project.settings }
+  return Object.fromEntries(
+    names.map((name) => [name, Object.hasOwn(facts, name) ? facts[name] : project[name as keyof ProjectRow]]),
+  )
 }
 
 function requireFree({ store }: Context, name: string): void {

@@ -2,7 +2,7 @@ import type { Context } from '../context.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import { proveSlug } from '../pipeline/deploy.ts'
+import { proveSlug, type VarSet } from '../pipeline/deploy.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { adoptSource, attempt } from './attempt.ts'
 import type { By } from './deployments.ts'
@@ -37,14 +37,14 @@ export function createReleaseCases(ctx: Context) {
         label: `back to v${wanted.number}`,
         source: sourceOf(wanted),
         onLive: () => {
-          if (target.restoreEnv) ctx.store.projects.update(project.id, { envVars: base.envVars })
+          if (target.restoreEnv) ctx.store.projects.update(project.id, varsOf(base))
         },
       }
       const proven = await attempt(ctx, request, (work) => {
         // with the turn, "the one before" may be another one, and pruning may have been faster
         base = findTarget(ctx, work.project, target.release)
-        const envVars = target.restoreEnv ? base.envVars : work.project.envVars
-        return proveSlug(ctx, adoptSource(ctx, work, sourceOf(base)), base, envVars)
+        const vars = target.restoreEnv ? base : work.project
+        return proveSlug(ctx, adoptSource(ctx, work, sourceOf(base)), base, vars)
       })
       const deployment = await proven.goLive()
       ctx.audit({
@@ -57,6 +57,10 @@ export function createReleaseCases(ctx: Context) {
       return deployment
     },
   }
+}
+
+function varsOf({ envVars, envScopes }: Release): VarSet {
+  return { envVars, envScopes }
 }
 
 function sourceOf(base: Release): Deployment['source'] {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:os'
 import type { Context, OneOffUnderWay } from '../context.ts'
 import type { Who } from '../domain/audit.ts'
+import { varsAtRun } from '../domain/config-vars.ts'
 import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { freeIndex, oneOff } from '../pipeline/one-off.ts'
@@ -94,7 +95,8 @@ async function carryOut(
   const [program = '', ...args] = request.command
   const timeoutMs = request.timeoutMs ?? defaultTimeoutMs
   const directory = ctx.paths.release(project.name, release.slug)
-  const { number, envVars, plan } = release
+  const { number, plan } = release
+  const envVars = varsAtRun(release)
   const place = { project: project.name, release: number, directory, envVars, plan }
   try {
     const command = await oneOff(ctx, place, `run.${index}`, [program, ...args])

@@ -10,7 +10,10 @@ const answers = { 200: { description: 'all config vars as they are now', schema:
 
 /** Config vars of a project. */
 export function configVarsApi({ engine }: Services): readonly Endpoint[] {
-  const show = (project: ProjectRow) => ({ envVars: engine.projects.get(project.id).envVars })
+  const show = (project: ProjectRow) => {
+    const { readableVars, envScopes, lockedVars } = engine.projects.get(project.id)
+    return { envVars: readableVars, scopes: envScopes, locked: lockedVars }
+  }
   return [
     endpoint({
       method: 'get',
@@ -30,10 +33,13 @@ export function configVarsApi({ engine }: Services): readonly Endpoint[] {
       access: 'project.operate',
       query: schemas.applyQuery,
       body: schemas.putEnv,
-      example: { query: { apply: 'false' }, body: { envVars: { LOG_LEVEL: 'debug' } } },
+      example: {
+        query: { apply: 'false' },
+        body: { envVars: { LOG_LEVEL: 'debug', API_KEY: 'k3y' }, scopes: { API_KEY: 'run' } },
+      },
       answers,
       async handler({ c, who, project, query, body }) {
-        await engine.configVars.put(project, body, applies(query), { who })
+        await engine.configVars.put(project, body.envVars, applies(query), { who }, body.scopes)
         return c.json(show(project))
       },
     }),
@@ -49,7 +55,7 @@ export function configVarsApi({ engine }: Services): readonly Endpoint[] {
       example: { query: { apply: 'false' }, body: { envVars: { LOG_LEVEL: 'info', OLD: null } } },
       answers,
       async handler({ c, who, project, query, body }) {
-        await engine.configVars.patch(project, body, applies(query), { who })
+        await engine.configVars.patch(project, body.envVars, applies(query), { who }, body.scopes)
         return c.json(show(project))
       },
     }),

@@ -169,13 +169,26 @@ export const makeBackup = z.strictObject({
     .meta({ description: 'with whole slugs: larger, and projects start without being built again' }),
 })
 
-/** Either `{envVars:{…}}` or the variables themselves. */
-export const putEnv = z.preprocess(unwrapVars, configVars)
-export const patchEnv = z.preprocess(unwrapVars, configVarChange)
+const varScopes = z
+  .record(z.string(), z.enum(['all', 'run', 'build']))
+  .optional()
+  .meta({
+    description: '`run`: kept from installs and builds; `build`: kept from processes; `all`: for both',
+    example: {},
+  })
 
-function unwrapVars(body: unknown): unknown {
-  const { envVars, ...others } = (body ?? {}) as Record<string, unknown>
-  return typeof envVars === 'object' && envVars !== null && Object.keys(others).length === 0 ? envVars : body
+/** `{envVars:{…},scopes:{…}}`, or the variables themselves. */
+export const putEnv = z.preprocess(wrapVars, z.strictObject({ envVars: configVars, scopes: varScopes }))
+export const patchEnv = z.preprocess(
+  wrapVars,
+  z.strictObject({ envVars: configVarChange.default({}), scopes: varScopes }),
+)
+
+/** A value is text, so a `envVars` or `scopes` that holds things is no variable. */
+function wrapVars(body: unknown): unknown {
+  const { envVars, scopes } = (body ?? {}) as Record<string, unknown>
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null
+  return isObject(envVars) || isObject(scopes) || !isObject(body) ? body : { envVars: body }
 }
 
 export const applyQuery = z.object({ apply: z.enum(['true', 'false', '1', '0']).optional() })

@@ -158,4 +158,11 @@ export const failedDeployment = problem.extend({ deployment: deployment.optional
 export const userAnswer = z.strictObject({ user })
 export const envVars = z.strictObject({
   envVars: z.record(z.string(), z.string()).meta({ example: { LOG_LEVEL: 'debug' } }),
+  scopes: z.record(z.string(), z.enum(['run', 'build'])).meta({
+    description: 'those that are not for builds and processes alike',
+    example: { API_KEY: 'run' },
+  }),
+  locked: z.array(z.string()).meta({
+    description: 'those that cannot be read: this home was restored without the key they are sealed with',
+  }),
 })

@@ -1,5 +1,8 @@
 import { type Context, Hono } from 'hono'
+import { comparableVars, type VarScopes, varsAtRun } from '../../engine/domain/config-vars.ts'
+import { formatDotEnv, parseDotEnv } from '../../engine/domain/dot-env.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
+import type { Release } from '../../engine/domain/release.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import { patchEnv } from '../api/schemas.ts'
 import { parse } from '../input.ts'
@@ -7,7 +10,6 @@ import { paths } from '../paths.ts'
 import { fragment, isFragmentRequest, page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
-import { formatDotEnv, parseDotEnv } from './dot-env.ts'
 import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
 import { go } from './go.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
@@ -32,8 +34,14 @@ export function envPages(services: Services): Hono<Env> {
   const show = (c: Context<Env>, project: ProjectRow, said: Said = {}) => showEnv(services, c, project, said)
 
   /** Stores, and applies where the form asks for it: then the answer comes when the project runs with it. */
-  const change = async (c: Context<Env>, project: ProjectRow, values: Change, apply: boolean) => {
-    await engine.configVars.patch(project, parse(patchEnv, values), apply, { who: whoOfPage(c) })
+  const change = async (
+    c: Context<Env>,
+    project: ProjectRow,
+    change: { readonly envVars: Change; readonly scopes?: Record<string, string> },
+    apply: boolean,
+  ) => {
+    const { envVars, scopes } = parse(patchEnv, change)
+    await engine.configVars.patch(project, envVars, apply, { who: whoOfPage(c) }, scopes)
     return go(c, `${home(project)}?done=${apply ? 'env-applied' : 'env-stored'}`)
   }
 
@@ -54,14 +62,14 @@ export function envPages(services: Services): Hono<Env> {
   pages.post(paths.panel.envApply, signedIn, (c) => {
     const project = projectOfPage(services, c, 'project.operate')
     return submit(
-      () => change(c, project, {}, true),
+      () => change(c, project, { envVars: {} }, true),
       (problem) => show(c, project, { problem }),
     )
   })
 
   pages.get(paths.panel.envExport, signedIn, (c) => {
-    const { name, envVars } = projectOfPage(services, c, 'project.operate')
-    return c.body(formatDotEnv(envVars), 200, {
+    const { name, readableVars } = projectOfPage(services, c, 'project.operate')
+    return c.body(formatDotEnv(readableVars), 200, {
       'content-type': 'text/plain; charset=utf-8',
       'content-disposition': `attachment; filename="${name}.env"`,
       'cache-control': 'private, no-store',
@@ -80,7 +88,7 @@ export function envPages(services: Services): Hono<Env> {
     return fragment(c, 'env/value', {
       here: home(project),
       name,
-      value: project.envVars[name],
+      value: project.readableVars[name],
       shown: c.req.query('hide') === undefined,
     })
   })
@@ -96,7 +104,10 @@ export function envPages(services: Services): Hono<Env> {
     const project = projectOfPage(services, c, 'project.operate')
     const { apply } = await readForm(c)
     return submit(
-      () => change(c, project, { [requireVar(project, c.req.param('name'))]: null }, apply === 'yes'),
+      () => {
+        const envVars = { [requireVar(project, c.req.param('name'))]: null }
+        return change(c, project, { envVars }, apply === 'yes')
+      },
       (problem) => show(c, project, { problem }),
     )
   })
@@ -106,7 +117,7 @@ export function envPages(services: Services): Hono<Env> {
 function withShown(services: Services, c: Context<Env>, project: ProjectRow): Said {
   const shown = c.req.query('show')
   const may = services.engine.access.allows(c.get('actor'), 'project.operate', project)
-  return shown !== undefined && may && Object.hasOwn(project.envVars, shown) ? { shown } : {}
+  return shown !== undefined && may && Object.hasOwn(project.readableVars, shown) ? { shown } : {}
 }
 
 async function showEnv(
@@ -118,7 +129,8 @@ async function showEnv(
   const frame = await projectFrame(services, c, project, 'env')
   const { problem, input = {}, shown, editing } = said
   const live = services.engine.releases.find(project, project.currentRelease ?? -1)
-  const names = Object.keys(project.envVars).sort()
+  const { readableVars, lockedVars, envScopes } = project
+  const names = [...Object.keys(readableVars), ...lockedVars].sort()
   return page(
     c,
     'env/list',
@@ -127,12 +139,16 @@ async function showEnv(
       title: `Environment of ${project.displayName}`,
       vars: names.map((name) => ({
         name,
-        value: frame.mayOperate ? project.envVars[name] : null,
+        value: frame.mayOperate ? (readableVars[name] ?? null) : null,
         shown: name === shown,
+        locked: lockedVars.includes(name),
+        scope: scopeOf(envScopes, name),
       })),
-      pending: live ? differences(live.envVars, project.envVars) : [],
+      pending: live ? pendingOf(live, project) : [],
+      scopes: scopeWords,
       editing: editing ?? null,
-      editValue: editing === undefined ? '' : (project.envVars[editing] ?? ''),
+      editValue: editing === undefined ? '' : (readableVars[editing] ?? ''),
+      editScope: editing === undefined ? 'all' : scopeOf(envScopes, editing),
       input,
       problem,
     },
@@ -140,20 +156,39 @@ async function showEnv(
   )
 }
 
+const scopeWords = { all: 'Builds and processes', run: 'Processes only', build: 'Builds only' } as const
+
+function scopeOf(scopes: VarScopes, name: string): keyof typeof scopeWords {
+  return (Object.hasOwn(scopes, name) ? scopes[name] : undefined) ?? 'all'
+}
+
+/** What a restart would bring: what only builds see waits for the next one in any case. */
+function pendingOf(live: Release, project: ProjectRow) {
+  if (live.lockedVars.length + project.lockedVars.length > 0) {
+    return differences(comparableVars(live), comparableVars(project))
+  }
+  return differences(varsAtRun(live), varsAtRun(project))
+}
+
 /** One variable of its own fields, or a pasted file. */
-function changeOf(input: FormFields): Change {
+function changeOf(input: FormFields): {
+  readonly envVars: Change
+  readonly scopes?: Record<string, string>
+} {
   if (input.env !== undefined) {
     const values = parseDotEnv(input.env)
-    if (Object.keys(values).length > 0) return values
+    if (Object.keys(values).length > 0) return { envVars: values }
     throw new Refusal('invalid', 'there is no NAME=value in it', {
       fields: [{ field: 'env', message: 'there is no NAME=value in it' }],
     })
   }
   // a browser sends line ends as CRLF
-  return { [(input.name ?? '').trim()]: (input.value ?? '').replaceAll('\r\n', '\n') }
+  const name = (input.name ?? '').trim()
+  const envVars = { [name]: (input.value ?? '').replaceAll('\r\n', '\n') }
+  return { envVars, ...(input.scope === undefined ? {} : { scopes: { [name]: input.scope } }) }
 }
 
 function requireVar(project: ProjectRow, name = ''): string {
-  if (Object.hasOwn(project.envVars, name)) return name
+  if (Object.hasOwn(project.readableVars, name) || project.lockedVars.includes(name)) return name
   throw new Refusal('not_found', `${project.name} has no config var ${name.slice(0, 60)}`)
 }

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
+import { comparableVars } from '../../engine/domain/config-vars.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { Release } from '../../engine/domain/release.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
@@ -29,7 +30,7 @@ export function rollbackPages(services: Services): Hono<Env> {
       ...(await projectFrame(services, c, project, 'deploys')),
       title: `Roll ${project.displayName} back to v${release.number}?`,
       release,
-      differences: differences(project.envVars, release.envVars),
+      differences: differences(comparableVars(project), comparableVars(release)),
     })
   })
 

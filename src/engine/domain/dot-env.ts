@@ -1,4 +1,4 @@
-import { Refusal } from '../../engine/domain/refusal.ts'
+import { Refusal } from './refusal.ts'
 
 /**
  * Reads the text of a .env file as people write them: `NAME=value`, `export NAME=value`, comments, values in single or
@@ -6,7 +6,7 @@ import { Refusal } from '../../engine/domain/refusal.ts'
  * double quotes only, and nothing is expanded. Refuses with `invalid`, naming the line.
  */
 export function parseDotEnv(text: string): Record<string, string> {
-  const values: Record<string, string> = {}
+  const values = new Map<string, string>()
   const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
   for (let index = 0; index < lines.length; index++) {
     const line = lines[index] ?? ''
@@ -16,7 +16,7 @@ export function parseDotEnv(text: string): Record<string, string> {
     const [, name = '', rest = ''] = found
     const quote = rest[0]
     if (quote !== '"' && quote !== "'" && quote !== '`') {
-      values[name] = bare(rest)
+      values.set(name, bare(rest))
       continue
     }
     const pieces = [rest.slice(1)]
@@ -32,9 +32,9 @@ export function parseDotEnv(text: string): Record<string, string> {
     const last = pieces.pop() ?? ''
     if (!/^\s*(#.*)?$/.test(last.slice(end + 1))) throw wrong(index, `something follows the value of ${name}`)
     const value = [...pieces, last.slice(0, end)].join('\n')
-    values[name] = quote === '"' ? unquote(value) : value
+    values.set(name, quote === '"' ? unquote(value) : value)
   }
-  return values
+  return Object.fromEntries(values)
 }
 
 /** The text of a .env file that `parseDotEnv` reads back as it was. */

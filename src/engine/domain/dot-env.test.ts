@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isRefusal } from '../../engine/domain/refusal.ts'
 import { formatDotEnv, parseDotEnv } from './dot-env.ts'
+import { isRefusal } from './refusal.ts'
 
 test('names, comments, export and both kinds of quotes are read as people write them', () => {
   const text = `\uFEFF# a comment
@@ -47,4 +47,46 @@ test('a quote over many lines is read once, and so is one that is never closed',
   assert.equal(parseDotEnv(`A="${lines}"\nB=2`).B, '2')
   assert.throws(() => parseDotEnv(`A='${'\n'.repeat(900_000)}`), /the quote of A is never closed/)
   assert.ok(performance.now() - began < 5_000)
+})
+
+test('.env files are read as other tools read them', () => {
+  const values = parseDotEnv(
+    '# all\n\nA=1\nexport B = two # three\nC="x\\ny \\"q\\" #no"\nD=\'raw \\n $X\'\nE=\r\nF="first\nsecond"\nG=a#b\nH=`it\'s "so"`\nI=a=b=c\n',
+  )
+  assert.deepEqual(values, {
+    A: '1',
+    B: 'two',
+    C: 'x\ny "q" #no',
+    D: 'raw \\n $X',
+    E: '',
+    F: 'first\nsecond',
+    G: 'a#b',
+    H: 'it\'s "so"',
+    I: 'a=b=c',
+  })
+  assert.throws(() => parseDotEnv('A=1\nnot a line\n'), /^Refusal: line 2: .*is not NAME=value/)
+  assert.throws(() => parseDotEnv('A="never ended\n'), /line 1: the quote of A is never closed/)
+})
+
+test('what is exported can be imported again, whatever is in it', () => {
+  const values = {
+    A: '',
+    B: 'x y',
+    C: 'a"b\\c',
+    D: 'line\nbreak\r\n\ttab',
+    E: "it's #1",
+    F: '$HOME `id`',
+    G: ' spaced ',
+    H: 'ünï',
+  }
+  assert.deepEqual(parseDotEnv(formatDotEnv(values)), values)
+})
+
+test('a name that every object has is a name like any other, and the last of two counts', () => {
+  const values = parseDotEnv('__proto__=a\nconstructor=b\nconstructor=c\n')
+  assert.deepEqual(Object.entries(values), [
+    ['__proto__', 'a'],
+    ['constructor', 'c'],
+  ])
+  assert.equal(formatDotEnv(values), '__proto__=a\nconstructor=c\n')
 })
