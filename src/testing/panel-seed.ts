@@ -26,6 +26,12 @@ export async function seedPanel(pilot: Pilot): Promise<PanelSeed> {
   await push(pilot, shop, 'shop')
   await pilot.app('shop', '/shelf')
   await send(pilot, 'PATCH', '/api/project/shop', { displayName: `Shop & ${hostile.slice(0, 60)}` })
+  const cron = [
+    { name: 'report', schedule: '@yearly', command: `echo '${hostile.replaceAll("'", '')}'; exit 3` },
+    { schedule: '0 3 * * *', command: 'node backup.js' },
+  ]
+  await send(pilot, 'PATCH', '/api/project/shop', { cron })
+  await send(pilot, 'POST', '/api/project/shop/cron/report/run', {}, 202)
   await send(pilot, 'PATCH', '/api/project/shop/env?apply=false', { GREETING: hostile, SECRET_KEY: 'sesame' })
 
   const broken = await workTree(

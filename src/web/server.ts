@@ -7,6 +7,7 @@ import { authApi } from './api/auth.ts'
 import { backupsApi } from './api/backups.ts'
 import { changesApi } from './api/changes.ts'
 import { configVarsApi } from './api/config-vars.ts'
+import { cronApi } from './api/cron.ts'
 import { deploymentsApi } from './api/deployments.ts'
 import { deviceApi } from './api/device.ts'
 import { documentEndpoint } from './api/document.ts'
@@ -82,6 +83,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     releasesApi,
     processesApi,
     runApi,
+    cronApi,
     configVarsApi,
     domainsApi,
     changesApi,

@@ -54,6 +54,32 @@ export const deployment = object({
   by: withDefault(text, ''),
 })
 
+export const cronRun = object({
+  id: number,
+  job: text,
+  status: text,
+  by: text,
+  release: nullable(number),
+  queuedAt: nullable(text),
+  ms: nullable(number),
+  exitCode: nullable(number),
+  error: nullable(object({ code: text, message: text })),
+  skipped: withDefault(number, 0),
+})
+
+export const cronJob = object({
+  name: text,
+  schedule: text,
+  command: text,
+  timezone: text,
+  nextRunAt: nullable(text),
+  lastRun: nullable(cronRun),
+})
+
+export const cronJobs = object({ jobs: listOf(cronJob) })
+export const cronRuns = object({ runs: listOf(cronRun) })
+export const oneCronRun = object({ run: cronRun })
+
 export const release = object({
   number,
   deployment: nullable(number),
@@ -94,5 +120,6 @@ export const logLine = object({ time: text, instance: text, stream: text, line: 
 export const logLines = object({ lines: listOf(logLine) })
 
 export type Project = Read<typeof project>
+export type CronRun = Read<typeof cronRun>
 export type Deployment = Read<typeof deployment>
 export type LogLine = Read<typeof logLine>

@@ -2,7 +2,7 @@ import type { Command, Option } from 'commander'
 import { address } from '../client/api.ts'
 import type { Cli } from '../client/session.ts'
 import { listOf, object, read, text } from '../client/shape.ts'
-import { configVars, projects, releases, tokens } from '../client/shapes.ts'
+import { configVars, cronJobs, projects, releases, tokens } from '../client/shapes.ts'
 
 /** What may stand in the place of the last word, one a line. Never an error: nobody wants one at a Tab. */
 export async function complete(cli: Cli, program: Command, words: readonly string[]): Promise<void> {
@@ -89,6 +89,7 @@ async function argumentsOf(cli: Cli, command: Command, argument: string): Promis
   if (argument === 'url') return Object.keys((await cli.settings.read()).servers)
   if (where === 'domains rm' || where === 'domains check') return domainNames(cli)
   if (where === 'tokens rm') return tokenIds(cli)
+  if (where === 'cron run' || where === 'cron logs' || where === 'cron runs') return jobNames(cli)
   if (where === 'nodepilot scale') return ['web=', 'worker=']
   return []
 }
@@ -112,6 +113,11 @@ async function configNames(cli: Cli): Promise<readonly string[]> {
 async function domainNames(cli: Cli): Promise<readonly string[]> {
   const body = await (await cli.connect()).get(address`/api/project/${await cli.project()}/domains`)
   return read(object({ domains: listOf(object({ domain: text })) }), body).domains.map(({ domain }) => domain)
+}
+
+async function jobNames(cli: Cli): Promise<readonly string[]> {
+  const body = await (await cli.connect()).get(address`/api/project/${await cli.project()}/cron`)
+  return read(cronJobs, body).jobs.map(({ name }) => name)
 }
 
 async function tokenIds(cli: Cli): Promise<readonly string[]> {

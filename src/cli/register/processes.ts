@@ -66,6 +66,8 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
     )
   withExamples(once, 'run -- node migrate.js --up', 'run -t 60 -- npm run seed')
 
+  registerCron(program, run)
+
   program
     .command('metrics')
     .summary('CPU, memory and traffic')
@@ -73,6 +75,42 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
     .action((options: { readonly range: string }) =>
       run(async (cli) => (await import('../commands/metrics.ts')).metrics(cli, options.range)),
     )
+}
+
+/** Scheduled jobs. */
+function registerCron(program: Command, run: Run): void {
+  const load = () => import('../commands/cron.ts')
+  const cron = program.command('cron').summary('scheduled jobs: list, runs, run, logs, cancel')
+  withExamples(cron, 'cron', 'cron run nightly-report', 'cron logs nightly-report')
+  cron
+    .command('list', { isDefault: true })
+    .summary('the jobs, when they run next and how the last run ended')
+    .action(() => run(async (cli) => (await load()).list(cli)))
+  cron
+    .command('runs [job]')
+    .summary('the last runs, of all jobs or of one')
+    .option('-n, --limit <count>', 'how many', count, 15)
+    .action((job: string | undefined, options: { readonly limit: number }) =>
+      run(async (cli) => (await load()).runs(cli, job, options.limit)),
+    )
+  cron
+    .command('run <job>')
+    .summary('run a job now; ends with its exit code')
+    .option('--detach', 'do not wait for the end')
+    .action((job: string, options: { readonly detach?: boolean }) =>
+      run(async (cli) => (await load()).runNow(cli, job, options.detach ?? false)),
+    )
+  cron
+    .command('logs [job-or-run]')
+    .summary('the output of the last run, of the last run of a job, or of the run of this number')
+    .option('-f, --follow', 'until it ends')
+    .action((what: string | undefined, options: { readonly follow?: boolean }) =>
+      run(async (cli) => (await load()).logs(cli, what, options.follow ?? false)),
+    )
+  cron
+    .command('cancel <run>')
+    .summary('end a run')
+    .action((number: string) => run(async (cli) => (await load()).cancel(cli, number)))
 }
 
 export interface StopFlags {

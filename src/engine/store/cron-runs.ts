@@ -39,9 +39,8 @@ export function createCronRuns(db: Db, now: () => string) {
     SELECT * FROM cron_runs WHERE id IN (SELECT max(id) FROM cron_runs WHERE project_id = ? GROUP BY job)`)
   const lastEnded = db.prepare(`
     SELECT * FROM cron_runs WHERE id IN (
-      SELECT max(id) FROM cron_runs WHERE finished_at IS NOT NULL AND status <> 'cancelled'
-        AND (@projectId IS NULL OR project_id = @projectId)
-      GROUP BY project_id, job)`)
+      SELECT max(id) FROM cron_runs WHERE finished_at IS NOT NULL AND status <> 'cancelled' AND project_id = ?
+      GROUP BY job)`)
   const unfinished = db.prepare('SELECT * FROM cron_runs WHERE finished_at IS NULL ORDER BY id')
   const latestTick = db
     .prepare('SELECT max(scheduled_at) FROM cron_runs WHERE id > (SELECT max(id) - 10000 FROM cron_runs)')
@@ -89,9 +88,9 @@ export function createCronRuns(db: Db, now: () => string) {
     newest(projectId: number): ReadonlyMap<string, CronRun> {
       return new Map((newest.all(projectId) as RawRun[]).map((row) => [row.job, toRun(row)]))
     },
-    /** The last one of each job that has ended and was not cancelled; of one project, or of all (null). */
-    lastEnded(projectId: number | null): CronRun[] {
-      return (lastEnded.all({ projectId }) as RawRun[]).map(toRun)
+    /** The last one of each job that has ended and was not cancelled. */
+    lastEnded(projectId: number): CronRun[] {
+      return (lastEnded.all(projectId) as RawRun[]).map(toRun)
     },
     unfinished: (): CronRun[] => (unfinished.all() as RawRun[]).map(toRun),
     /** The newest moment a schedule has been followed at. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { followsSchedule, jobsOf, liveReleaseOf } from '../cron/jobs-of.ts'
 import { createScheduler } from '../cron/scheduler.ts'
@@ -18,6 +19,9 @@ export interface CronJobView extends NamedCronJob {
   readonly lastRun: CronRun | null
 }
 
+/** Who follows a run that waits for its slot looks so often whether it has begun. */
+const beginningMs = 250
+
 export type CronCases = ReturnType<typeof createCronCases>
 
 export function createCronCases(ctx: Context) {
@@ -25,6 +29,11 @@ export function createCronCases(ctx: Context) {
   const scheduler = createScheduler(ctx)
   const jobs = (project: ProjectRow): readonly NamedCronJob[] =>
     jobsOf(project, liveReleaseOf(store, project))
+
+  const lastEnded = (project: ProjectRow): CronRun[] => {
+    const names = new Set(jobs(project).map(({ name }) => name))
+    return names.size === 0 ? [] : store.cronRuns.lastEnded(project.id).filter(({ job }) => names.has(job))
+  }
 
   const find = (project: ProjectRow, id: number): CronRun => {
     const run = store.cronRuns.find(project.id, id)
@@ -87,23 +96,27 @@ export function createCronCases(ctx: Context) {
 
     /** The output of a run: what there is, and what is still to come; as many lines together as there are. */
     async *output(project: ProjectRow, id: number, signal: AbortSignal): AsyncGenerator<readonly string[]> {
-      try {
-        yield* ctx.logs.pieces(ctx.paths.cronLog(project.name, id), signal)
-      } catch (error) {
-        // it has not begun
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      for (;;) {
+        try {
+          yield* ctx.logs.pieces(ctx.paths.cronLog(project.name, id), signal)
+          return
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+        }
+        // it has not begun, or never will
+        const run = store.cronRuns.find(project.id, id)
+        if (!run || run.finishedAt !== null) return
+        await pause(beginningMs, undefined, { signal }).catch(() => {})
+        if (signal.aborted) return
       }
     },
 
     /** The last runs, of jobs that still exist, that did not succeed. */
-    failing(project: ProjectRow): CronRun[] {
-      const names = new Set(jobs(project).map(({ name }) => name))
-      return store.cronRuns
-        .lastEnded(project.id)
-        .filter(({ job, status }) => status !== 'succeeded' && names.has(job))
-    },
+    failing: (project: ProjectRow): CronRun[] =>
+      lastEnded(project).filter(({ status }) => status !== 'succeeded'),
 
-    /** How each job of every project ended the last time. */
-    lastEnded: (): CronRun[] => store.cronRuns.lastEnded(null),
+    /** How each job of each project ended the last time; what is still to end is not among them. */
+    lastEnded: (): { readonly project: ProjectRow; readonly runs: readonly CronRun[] }[] =>
+      store.projects.list().map((project) => ({ project, runs: lastEnded(project) })),
   }
 }

@@ -11,9 +11,11 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import { exposition, expositionType, type Family, type Sample } from '../exposition.ts'
 import { paths } from '../paths.ts'
 import type { Services } from '../services.ts'
+import { cronFamilies } from './prometheus-cron.ts'
 
 /** `GET /metrics`, for Prometheus and everything that reads its format. */
-export function prometheusApi({ engine, version }: Services): readonly Endpoint[] {
+export function prometheusApi(services: Services): readonly Endpoint[] {
+  const { engine, version } = services
   return [
     endpoint({
       method: 'get',
@@ -45,6 +47,7 @@ export function prometheusApi({ engine, version }: Services): readonly Endpoint[
             'Deployments that have ended.',
             endedSamples(engine.deployments.counts()),
           ),
+          ...cronFamilies(services),
           ...machineFamilies(machine),
         ]
         return c.body(exposition(families), 200, {

@@ -56,6 +56,7 @@ async function overview(services: Services, c: Context<Env>, row: ProjectRow, ag
     releaseBy: madeBy?.by ?? null,
     rows: deployRows(services, view.project, deployments, mayDeploy),
     newestRow: newest && deployRow(view.project, newest, kept, mayDeploy),
+    failingJobs: engine.cron.failing(view.project),
     failure: newest?.status === 'failed' ? newest.error : null,
     use: useOf(services, view),
   }

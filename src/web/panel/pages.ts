@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import type { Env, Services } from '../services.ts'
 import { domainPages } from './domains.ts'
+import { jobPages } from './jobs.ts'
 import { metricsPages } from './metrics.ts'
 import { projectSettingsPages } from './project-settings.ts'
 import { serverPages } from './server.ts'
@@ -12,6 +13,7 @@ import { userPages } from './settings-users.ts'
 /** Metrics, domains and settings of projects, the server, and one's own account. */
 export function settingsPages(services: Services): readonly Hono<Env>[] {
   return [
+    jobPages,
     metricsPages,
     domainPages,
     projectSettingsPages,

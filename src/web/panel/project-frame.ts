@@ -9,12 +9,13 @@ import type { Env, Services } from '../services.ts'
 import { doneSentence } from './done.ts'
 import { projectStatus } from './status.ts'
 
-export type ProjectTab = 'overview' | 'deploys' | 'logs' | 'metrics' | 'env' | 'domains' | 'settings'
+export type ProjectTab = 'overview' | 'deploys' | 'logs' | 'jobs' | 'metrics' | 'env' | 'domains' | 'settings'
 
 const tabs: readonly [ProjectTab, string, string][] = [
   ['overview', 'Overview', ''],
   ['deploys', 'Deploys', '/deploys'],
   ['logs', 'Logs', '/logs'],
+  ['jobs', 'Jobs', '/jobs'],
   ['metrics', 'Metrics', '/metrics'],
   ['env', 'Environment', '/env'],
   ['domains', 'Domains', '/domains'],
