@@ -83,7 +83,7 @@ function keepRising(store: Store, table: number | null): void {
 function fingerprint(settings: string): string {
   const hash = createHash('sha256').update(settings).update(version).update(process.version)
   const folder = path.dirname(routerProgram)
-  for (const name of readdirSync(folder).sort()) {
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
     if (name.endsWith('.js') && !name.includes('.test.')) hash.update(readFileSync(path.join(folder, name)))
   }
   return hash.digest('hex')

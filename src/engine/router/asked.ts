@@ -1,6 +1,8 @@
-import type { IncomingMessage } from 'node:http'
-import { type Hop, headerValue, headerValues, type RawHeaders, requestHeaders } from './headers.ts'
-import { hostOf, peerAddress } from './host.ts'
+import { connectionOptions, protoOf, requestHead, type Sender } from './headers.ts'
+import { hostOf } from './host.ts'
+import { type Fields, fieldValue, fieldValues } from './http/fields.ts'
+import { type Framing, requestFraming } from './http/framing.ts'
+import type { RequestHead } from './http/messages.ts'
 
 /** A request as the router understands it, before anything is sent anywhere. */
 export interface Asked {
@@ -9,61 +11,89 @@ export interface Asked {
   readonly path: string
   /** For the look-up in the table. */
   readonly host: string
-  readonly hasBody: boolean
+  /** With the port, as the client wrote it. */
+  readonly authority: string
+  /** Of HTTP/1.x, as the client speaks it. */
+  readonly minor: 0 | 1
+  readonly framing: Framing
+  /** It asks to change the protocol, and that is passed on. */
+  readonly isUpgrade: boolean
   /** RFC 9110 9.2.2: may be sent again when a connection was lost before an answer began. */
   readonly replayable: boolean
+  /** The client waits for "100 Continue" before it sends the body. */
+  readonly expects: boolean
+  /** The client wants to go on with this connection. */
+  readonly keepAlive: boolean
   readonly requestId: string
+  /** As the client sent them. */
+  readonly fields: Fields
+  readonly sender: Sender
   /** What goes to the app or to the panel. */
-  readonly headers: string[]
+  readonly head: string
+  /** How many bytes the head took on the wire. */
+  readonly headBytes: number
 }
 
-/** A request that no app must see. */
-export interface Unfit {
-  readonly status: 400 | 501
-}
-
-export interface AskedOptions {
-  readonly trusts: (peer: string) => boolean
-  readonly newRequestId: () => string
-}
+/** The status of a request that no app must see. */
+export type Unfit = 400 | 501
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE', 'PUT'])
 
-/** Reads the head of a request. `upgrade`: the protocols asked for, when they are to be passed on. */
+export interface Arrival {
+  readonly sender: Sender
+  readonly newRequestId: () => string
+  readonly headBytes: number
+}
+
+/** Understands the head of a request and writes the one that is sent on. */
 export function readRequest(
-  request: IncomingMessage,
-  upgrade: string | null,
-  { trusts, newRequestId }: AskedOptions,
+  request: RequestHead,
+  { sender, newRequestId, headBytes }: Arrival,
 ): Asked | Unfit {
-  const raw: RawHeaders = request.rawHeaders
-  const method = request.method ?? 'GET'
-  const target = readTarget(request.url ?? '/')
-  const authority = readAuthority(raw, target?.authority)
+  const { method, fields, minor } = request
+  if (method === 'CONNECT') return 501
+  const target = readTarget(request)
+  const authority = readAuthority(request, target?.authority)
   const host = authority === null ? null : hostOf(authority)
-  if (!target || authority === null || host === null) return { status: 400 }
-  const framing = readFraming(raw)
-  if (framing === 'unknown') return { status: 501 }
+  if (!target || authority === null || host === null) return 400
+  const framing = requestFraming(fields, minor)
+  if (typeof framing === 'number') return framing
+  const options = fieldValues(fields, 'connection').flatMap(connectionOptions)
+  const upgrade = minor === 1 && options.includes('upgrade') ? tunnelled(fields) : null
   // Nobody could tell where such a body ends and the new protocol begins.
-  if (upgrade !== null && framing !== 'none') return { status: 400 }
-  const peer = peerAddress(request.socket.remoteAddress)
-  const trusted = trusts(peer)
-  const requestId = (trusted && givenId(raw)) || newRequestId()
-  const hop: Hop = { authority, peer, trusted, requestId, framing, upgrade }
-  const headers = requestHeaders(raw, hop)
-  // Without this a POST that has no body would be sent as an empty chunked one.
-  if (framing === 'none' && upgrade === null && needsLength(method) && !headerValue(raw, 'content-length')) {
-    headers.push('Content-Length', '0')
+  if (upgrade !== null && framing.kind !== 'none') return 400
+  const requestId = (sender.trusted && givenId(fields)) || newRequestId()
+  const { path } = target
+  return {
+    method,
+    path,
+    host,
+    authority,
+    minor,
+    framing,
+    isUpgrade: upgrade !== null,
+    replayable: framing.kind === 'none' && idempotent.has(method),
+    expects: minor === 1 && fieldValue(fields, 'expect')?.toLowerCase() === '100-continue',
+    keepAlive: minor === 1 ? !options.includes('close') : options.includes('keep-alive'),
+    requestId,
+    fields,
+    sender,
+    head: requestHead(request, { path, authority, requestId, framing, upgrade, sender }),
+    headBytes,
   }
-  const hasBody = framing !== 'none'
-  const replayable = !hasBody && idempotent.has(method)
-  return { method, path: target.path, host, hasBody, replayable, requestId, headers }
 }
 
 /** The same address at another host, with the scheme and port that the client used. */
-export function addressAt(host: string, { headers, path }: Asked): string {
-  const scheme = headerValue(headers, 'x-forwarded-proto') === 'https' ? 'https' : 'http'
-  const port = /:\d{1,5}$/.exec(headerValue(headers, 'x-forwarded-host') ?? '')?.[0] ?? ''
-  return `${scheme}://${host}${port}${path === '*' ? '/' : path}`
+export function addressAt(host: string, asked: Asked): string {
+  const { fields, path, sender, authority } = asked
+  const before = sender.trusted ? fieldValue(fields, 'x-forwarded-host') : undefined
+  const port = /:\d{1,5}$/.exec(before ?? authority)?.[0] ?? ''
+  return `${schemeOf(asked)}://${host}${port}${path === '*' ? '/' : path}`
+}
+
+/** What the client spoke, as far as the router can know. */
+export function schemeOf({ fields, sender }: Asked): 'http' | 'https' {
+  return protoOf(sender.trusted ? fieldValue(fields, 'x-forwarded-proto') : undefined)
 }
 
 /** Request ids need to be unique, not secret: the start of the process and a counter. */
@@ -73,34 +103,35 @@ export function requestIds(prefix: string): () => string {
 }
 
 /** RFC 9112 3.2: `/path`, `*`, or a whole URL, whose authority then counts instead of the Host header. */
-function readTarget(url: string): { path: string; authority?: string } | null {
-  if (url.startsWith('/') || url === '*') return { path: url }
-  const absolute = /^https?:\/\/([^/?#@]+)(.*)$/i.exec(url)
+function readTarget({ method, target }: RequestHead): { path: string; authority?: string } | null {
+  if (target.startsWith('/')) return { path: target }
+  if (target === '*') return method === 'OPTIONS' ? { path: target } : null
+  const absolute = /^https?:\/\/([^/?#@]+)([/?].*)?$/i.exec(target)
   if (!absolute) return null
-  const rest = absolute[2] as string
+  const rest = absolute[2] ?? '/'
   return { path: rest.startsWith('/') ? rest : `/${rest}`, authority: absolute[1] as string }
 }
 
-/** Two Host headers could mean one thing here and another behind: null. */
-function readAuthority(raw: RawHeaders, ofTarget: string | undefined): string | null {
-  const hosts = headerValues(raw, 'host')
-  return hosts.length > 1 ? null : (ofTarget ?? hosts[0] ?? '')
+/** None where HTTP/1.1 wants one, or two, which could mean one thing here and another behind: null. */
+function readAuthority({ fields, minor }: RequestHead, ofTarget: string | undefined): string | null {
+  const first = fields.lower.indexOf('host')
+  if (first < 0) return minor === 1 ? null : (ofTarget ?? '')
+  if (fields.lower.indexOf('host', first + 1) >= 0) return null
+  const host = fields.values[first] as string
+  return ofTarget === undefined || hostOf(host) === null ? host : ofTarget
 }
 
-function readFraming(raw: RawHeaders): 'none' | 'length' | 'chunked' | 'unknown' {
-  const encodings = headerValues(raw, 'transfer-encoding')
-  if (encodings.length > 1) return 'unknown'
-  if (encodings[0] !== undefined)
-    return encodings[0].trim().toLowerCase() === 'chunked' ? 'chunked' : 'unknown'
-  const length = headerValue(raw, 'content-length')
-  return length === undefined || Number(length) === 0 ? 'none' : 'length'
+/**
+ * The protocols an upgrade asks for, or null for those the router does not pass on: another version of HTTP
+ * inside a tunnel would pass by everything it does to requests. Who offers h2c takes a plain answer as well.
+ */
+function tunnelled(fields: Fields): string | null {
+  const protocols = fieldValues(fields, 'upgrade').join(', ')
+  const isTunnel = (protocol: string) => !/^(?:h2c?|http\/.*|tls\/.*)?$/i.test(protocol.trim())
+  return protocols.split(',').every(isTunnel) ? protocols : null
 }
 
-function needsLength(method: string): boolean {
-  return method === 'POST' || method === 'PUT' || method === 'PATCH'
-}
-
-function givenId(raw: RawHeaders): string | undefined {
-  const id = headerValue(raw, 'x-request-id')
+function givenId(fields: Fields): string | undefined {
+  const id = fieldValue(fields, 'x-request-id')
   return id !== undefined && /^[\w.:=+/@-]{1,128}$/.test(id) ? id : undefined
 }

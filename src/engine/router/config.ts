@@ -1,3 +1,5 @@
+import { type TimeLimits, timeLimits } from './limits.ts'
+
 /** What the router is started with. Checked by hand: a schema library would cost this process a third of its memory. */
 export interface RouterConfig {
   readonly host: string
@@ -11,6 +13,8 @@ export interface RouterConfig {
   readonly stateFile: string
   /** Address of the proxy in front whose X-Forwarded-* count; null: nobody's do. */
   readonly trustedProxy: string | null
+  /** Other time limits than the usual ones, ms. */
+  readonly limits?: Partial<TimeLimits>
 }
 
 /** Parses the text of a config file. Throws an Error with one sentence for people. */
@@ -31,7 +35,18 @@ export function parseConfig(text: string): RouterConfig {
     panelSocket: socketPath(fields, 'panelSocket'),
     stateFile: required(fields, 'stateFile'),
     trustedProxy: trusted === '' ? null : trusted,
+    limits: parseLimits(fields.limits),
   }
+}
+
+function parseLimits(value: unknown): Partial<TimeLimits> {
+  if (value === undefined) return {}
+  if (typeof value !== 'object' || value === null) throw new Error('"limits" is not an object')
+  for (const [name, ms] of Object.entries(value)) {
+    if (!Object.hasOwn(timeLimits, name)) throw new Error(`"limits" knows no ${name}`)
+    if (typeof ms !== 'number' || !(ms > 0)) throw new Error(`"limits.${name}" is not a time in ms`)
+  }
+  return value
 }
 
 function required(fields: Record<string, unknown>, name: string): string {

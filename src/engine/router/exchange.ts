@@ -1,16 +1,16 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Answer } from './answer.ts'
 import { type Asked, addressAt } from './asked.ts'
-import { headerValue, responseHeaders, trailerPairs } from './headers.ts'
-import { type Page, pageForm, pages, renderPage } from './pages.ts'
+import type { Client } from './client.ts'
+import type { Asker, Connection } from './connection.ts'
+import { trailerLines } from './headers.ts'
+import { type Fields, fieldValue } from './http/fields.ts'
+import type { Framing } from './http/framing.ts'
+import type { AnswerHead } from './http/messages.ts'
+import { type Page, pageForm, pages, rawAnswer, renderPage } from './pages.ts'
 import type { Routing } from './routing.ts'
-import { type Found, noAnswer, Search } from './search.ts'
+import { type Found, noAnswer, Search, type Seeker } from './search.ts'
 import { Tally } from './tally.ts'
 import type { Traffic } from './traffic.ts'
-import type { Upstream } from './upstream.ts'
-
-/** A machine that neither accepts nor refuses a connection within this counts as not there, ms. */
-const connectTimeoutMs = 3_000
 
 export interface ExchangeOptions {
   readonly routing: Routing
@@ -19,247 +19,266 @@ export interface ExchangeOptions {
   readonly ending: () => boolean
 }
 
-/** One request of a client and its answer, streamed both ways. */
-export class Exchange {
-  readonly #request: IncomingMessage
-  readonly #response: ServerResponse
+/** One request of a client and its answer, streamed both ways; after a 101 the bytes of a tunnel. */
+export class Exchange implements Asker, Seeker {
+  readonly unwrapped: boolean
+  readonly bodiless: boolean
+  readonly isUpgrade: boolean
+  readonly #client: Client
   readonly #asked: Asked
-  readonly #ending: () => boolean
-  readonly #routing: Routing
+  readonly #options: ExchangeOptions
   readonly #search: Search
   readonly #tally: Tally
-  #outgoing: ClientRequest | undefined
-  #answered = false
+  readonly #answer: Answer
+  #found: Found | null = null
+  #connection: Connection | null = null
+  #connected = false
   #sentTwice = false
-  #endless = false
+  /** The head of the answer is on its way to the client. */
+  #answered = false
+  #answerEnded = false
+  #requestEnded: boolean
+  /** Nobody wants the rest of the request: it is read and dropped, so that the answer is heard. */
+  #dropping = false
+  #continued = false
+  #close: boolean
+  #tunnel = false
+  #over = false
 
-  constructor(request: IncomingMessage, response: ServerResponse, asked: Asked, options: ExchangeOptions) {
-    this.#request = request
-    this.#response = response
+  constructor(client: Client, asked: Asked, options: ExchangeOptions) {
+    this.#client = client
     this.#asked = asked
-    this.#ending = options.ending
-    this.#routing = options.routing
-    this.#search = new Search(options.routing, asked.host)
-    this.#tally = new Tally(options.traffic, request.socket)
+    this.#options = options
+    this.#search = new Search(options.routing, asked, this)
+    this.#tally = new Tally(options.traffic, asked.headBytes)
+    this.#answer = new Answer(client, asked, this.#tally)
+    this.#requestEnded = asked.framing.kind === 'none'
+    this.#close = !asked.keepAlive || asked.isUpgrade
+    this.unwrapped = asked.minor === 0
+    this.bodiless = asked.method === 'HEAD'
+    this.isUpgrade = asked.isUpgrade
   }
 
-  /** `ended` is called when the client has its answer or has gone. */
-  start(ended: () => void): void {
-    this.#request.on('error', () => {})
-    this.#response.on('error', () => {})
-    this.#response.once('close', () => {
-      ended()
-      this.#tally.ended()
-      this.#search.cancel()
-      if (!this.#response.writableFinished) this.#outgoing?.destroy()
-    })
-    const primary = this.#routing.movedTo(this.#asked.host)
-    if (primary === null) this.#look()
-    else this.#answer(pages.moved(addressAt(primary, this.#asked)))
+  start(): void {
+    const { host, isUpgrade } = this.#asked
+    // Clients of WebSockets follow no redirects.
+    const primary = isUpgrade ? null : this.#options.routing.movedTo(host)
+    if (primary === null) this.#search.next()
+    else this.none(pages.moved(addressAt(primary, this.#asked)))
   }
 
-  /** Event streams never end by themselves and their clients connect again: cut when the router ends. */
-  cutEndless(): void {
-    if (this.#endless) this.#response.destroy()
+  /** It holds up the end of the router and its client comes again by itself: a tunnel, an event stream. */
+  get endless(): boolean {
+    return this.#tunnel || this.#answer.endless
   }
 
-  #look(): void {
-    this.#search.next(
-      (found) => this.#send(found),
-      (page) => this.#answer(page),
-    )
-  }
+  // What the search says.
 
-  #send(found: Found): void {
+  found(found: Found): void {
+    this.#found = found
+    this.#connected = false
     this.#tally.found(found)
-    const end = found.upstream.begin()
-    const attempt = this.#open(found.upstream)
-    if (!attempt) {
-      end()
-      this.#answer(pages.unfit(400))
+    found.upstream.begin()
+    const { replayable, isUpgrade } = this.#asked
+    const reuse = isUpgrade ? 'own' : this.#sentTwice ? 'none' : replayable ? 'any' : 'fresh'
+    const connection = found.upstream.carry(this, reuse)
+    if (!this.#connected) this.#connection = connection
+  }
+
+  /** The router answers itself. */
+  none(page: Page): void {
+    const { fields, path, requestId } = this.#asked
+    const answer = renderPage(page, pageForm(page, path, fieldValue(fields, 'accept')), requestId)
+    this.#tally.answered(answer.status)
+    this.#answered = true
+    this.#decideClose()
+    const bytes = rawAnswer(answer, this.#client.connectionLines(this.#close), this.bodiless)
+    this.#tally.bytesOut += bytes.length
+    this.#client.writeBytes(bytes)
+    this.#answerEnded = true
+    this.#drop()
+    this.#finish()
+  }
+
+  // What the connection to the app says.
+
+  connected(connection: Connection): void {
+    const { head, framing } = this.#asked
+    this.#connection = connection
+    this.#connected = true
+    this.#found?.upstream.accepted()
+    if (framing.kind === 'none') {
+      connection.write(head)
+      if (!this.isUpgrade) connection.requestEnded()
       return
     }
-    this.#outgoing = attempt
-    const state = { connected: false, settled: false, bytesBefore: 0 }
-    const failed = () => {
-      if (state.settled) return
-      state.settled = true
-      this.#failed(found, attempt, state)
+    // Not before a connection is there: until then the same body can go elsewhere.
+    connection.cork()
+    connection.write(head)
+    process.nextTick(() => connection.uncork())
+    this.#client.readOn()
+  }
+
+  informed(head: AnswerHead): void {
+    if (this.#asked.minor === 0 || this.#answered) return
+    if (head.status === 100) {
+      if (!this.#asked.expects) return
+      this.#continued = true
     }
-    attempt.once('socket', (socket) =>
-      whenConnected(attempt, socket, () => {
-        state.connected = true
-        state.bytesBefore = socket.bytesRead
-        this.#sendBody(attempt)
-      }),
-    )
-    attempt.once('response', (incoming) => {
-      state.settled = true
-      this.#receive(found, incoming)
-      incoming.once('end', () => keepDraining(attempt))
-    })
-    attempt.on('information', (information) => this.#inform(information))
-    attempt.on('error', failed)
-    attempt.once('close', () => {
-      end()
-      // Its connection may serve somebody else from now on: nothing must destroy it through this request.
-      if (this.#outgoing === attempt) this.#outgoing = undefined
-      if (state.connected) this.#swallowBody(attempt)
-      failed()
-    })
-    if (!this.#asked.hasBody) attempt.end()
-    else attempt.flushHeaders()
+    this.#answer.inform(head)
   }
 
-  /** Undefined for a path or header that node does not send. */
-  #open(upstream: Upstream): ClientRequest | undefined {
-    const { method, path, headers, replayable } = this.#asked
-    try {
-      return upstream.request(
-        { method, path, headers },
-        this.#sentTwice ? 'none' : replayable ? 'any' : 'fresh',
-      )
-    } catch {
-      return undefined
-    }
-  }
-
-  /** Not before a connection is there: until then the same body can go elsewhere. */
-  #sendBody(attempt: ClientRequest): void {
-    if (!this.#asked.hasBody) return
-    const request = this.#request
-    request.pipe(attempt, { end: false })
-    request.once('end', () => {
-      if (attempt.destroyed) return
-      if (request.rawTrailers.length > 0) attempt.addTrailers(trailerPairs(request.rawTrailers))
-      attempt.end()
-    })
-  }
-
-  /** An app may answer and close before it has read everything: the rest is read and dropped here. */
-  #swallowBody(attempt: ClientRequest): void {
-    if (!this.#asked.hasBody || this.#request.readableEnded) return
-    this.#request.unpipe(attempt)
-    this.#request.resume()
-  }
-
-  #inform(information: { statusCode: number; headers: NodeJS.Dict<string | string[]> }): void {
-    const response = this.#response
-    if (this.#request.httpVersionMinor === 0 || response.headersSent || response.destroyed) return
-    if (information.statusCode === 100) {
-      if (this.#request.headers.expect !== undefined) response.writeContinue()
-    } else if (information.statusCode === 102) response.writeProcessing()
-    else if (information.statusCode === 103) sendHints(response, information.headers)
-  }
-
-  #receive({ upstream }: Found, incoming: IncomingMessage): void {
-    const response = this.#response
+  answered(head: AnswerHead, framing: Framing): void {
     this.#answered = true
-    const announced = headerValue(incoming.rawHeaders, 'keep-alive')
-    if (announced !== undefined) upstream.announced(incoming.socket, announced)
-    incoming.on('error', () => {})
-    // Cut off on that side: cut off here too, or the client takes a part for the whole.
-    incoming.once('close', () => {
-      if (!incoming.complete) response.destroy()
-    })
-    if (!this.#writeHead(incoming)) return
-    let began = false
-    incoming.once('data', () => {
-      began = true
-    })
-    incoming.pipe(response, { end: false })
-    incoming.once('end', () => {
-      if (incoming.rawTrailers.length > 0) response.addTrailers(trailerPairs(incoming.rawTrailers))
-      response.end()
-    })
-    // With the first bytes where they are here already, alone where they take their time (event streams).
-    setImmediate(() => {
-      if (!began && !response.writableEnded && !response.destroyed) response.flushHeaders()
-    })
-  }
-
-  #writeHead(incoming: IncomingMessage): boolean {
-    const response = this.#response
-    const { method, requestId } = this.#asked
-    const status = incoming.statusCode ?? 502
-    this.#tally.answered(status)
-    const hasBody = method !== 'HEAD' && status !== 204 && status !== 304
-    const chunked = this.#request.httpVersionMinor > 0 && hasBody && !hasLength(incoming)
-    const headers = responseHeaders(incoming.rawHeaders, requestId, chunked)
-    this.#endless = headerValue(headers, 'content-type')?.startsWith('text/event-stream') ?? false
-    if (this.#ending()) response.shouldKeepAlive = false
-    try {
-      response.writeHead(status, incoming.statusMessage ?? '', headers)
-      return true
-    } catch {
-      incoming.destroy()
-      response.destroy()
-      return false
+    this.#tally.answered(head.status)
+    if (head.status === 101) {
+      this.#tunnel = true
+      this.#requestEnded = false
+      this.#answer.switch(head)
+      this.#client.openTunnel()
+      return
     }
+    this.#decideClose()
+    this.#close = this.#answer.begin(head, framing, this.#close, null)
   }
 
-  #failed(found: Found, attempt: ClientRequest, state: { connected: boolean; bytesBefore: number }): void {
-    attempt.destroy()
-    if (this.#response.destroyed || this.#answered) return
-    const silent = (attempt.socket?.bytesRead ?? 0) === state.bytesBefore
-    if (!state.connected) {
+  readonly passOn = (bytes: Buffer, from: number, to: number): void => this.#answer.pass(bytes, from, to)
+
+  ended(trailers: Fields | null): void {
+    this.#answer.end(trailers)
+    this.#answerEnded = true
+  }
+
+  settled(): void {
+    if (this.#over) return
+    this.#answer.flush()
+    if (this.#answerEnded) this.#finish()
+    else if (this.#client.congested) this.#connection?.pause()
+  }
+
+  drained(): void {
+    this.#client.readOn()
+  }
+
+  broken(): void {
+    const connection = this.#connection
+    this.#leave()
+    if (this.#over) return
+    if (this.#tunnel) this.#client.closeSoon()
+    else if (!this.#answered) this.#failed(connection)
+    // Cut off on that side: cut off here too, or the client takes a part for the whole.
+    else if (!this.#answerEnded) this.#client.destroy()
+    // An app may answer and close before it has read everything.
+    else this.#drop()
+  }
+
+  // What the client says.
+
+  /** Whether more of the request can be taken now. */
+  get takes(): boolean {
+    if (this.#dropping) return true
+    return this.#connected && this.#connection !== null && !this.#connection.congested
+  }
+
+  readonly passBody = (bytes: Buffer, from: number, to: number): void => {
+    this.#tally.bytesIn += to - from
+    if (!this.#dropping) this.#connection?.writeBytes(bytes.subarray(from, to))
+  }
+
+  bodyEnded(trailers: Fields | null): void {
+    if (this.#asked.framing.kind === 'chunked' && !this.#dropping) {
+      this.#connection?.write(`${trailerLines(trailers)}\r\n`)
+    }
+    this.#requestEnded = true
+    this.#connection?.requestEnded()
+    this.#finish()
+  }
+
+  /** What comes is no body (400), or nothing comes any more (408). */
+  bodyFailed(status: 400 | 408): void {
+    if (this.#answered) {
+      this.#client.destroy()
+      return
+    }
+    this.#close = true
+    this.#search.cancel()
+    this.#abandon()
+    this.#requestEnded = true
+    this.none(pages.unfit(status))
+  }
+
+  /** The client of a tunnel has nothing more to say. */
+  halfClosed(): void {
+    this.#connection?.endWriting()
+  }
+
+  get isTunnel(): boolean {
+    return this.#tunnel
+  }
+
+  clientDrained(): void {
+    this.#connection?.resume()
+  }
+
+  /** The client's connection is closed. */
+  gone(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#tally.ended()
+    this.#search.cancel()
+    this.#abandon()
+  }
+
+  // How it ends.
+
+  #decideClose(): void {
+    const { expects } = this.#asked
+    // Who still waits for "100 Continue" may send the body or leave it out: nobody could tell what comes next.
+    if (this.#options.ending() || (expects && !this.#continued && !this.#requestEnded)) this.#close = true
+  }
+
+  #failed(connection: Connection | null): void {
+    const found = this.#found as Found
+    if (!this.#connected) {
       this.#search.refused(found.upstream)
-      this.#look()
-    } else if (attempt.reusedSocket && silent && this.#asked.replayable && !this.#sentTwice) {
-      // The server had closed this idle connection before it saw the request.
+      this.#search.next()
+    } else if (connection?.reused && !connection.heard && this.#asked.replayable && !this.#sentTwice) {
+      // The app had closed this idle connection before it saw the request.
       this.#sentTwice = true
-      this.#look()
-    } else this.#answer(noAnswer(found))
+      this.#search.next()
+    } else this.none(noAnswer(found))
   }
 
-  #answer(page: Page): void {
-    const { path, requestId } = this.#asked
-    const answer = renderPage(page, pageForm(page, path, this.#request.headers.accept), requestId)
-    if (this.#ending()) this.#response.shouldKeepAlive = false
-    this.#tally.answered(answer.status)
-    this.#request.unpipe()
-    this.#request.resume()
-    this.#response.writeHead(answer.status, answer.reason, answer.headers)
-    this.#response.end(answer.body)
+  #drop(): void {
+    if (this.#requestEnded) return
+    this.#dropping = true
+    this.#client.readOn()
   }
-}
 
-/** Calls back once the connection stands, at once for an idle one that is used again. */
-export function whenConnected(attempt: ClientRequest, socket: Socket, connected: () => void): void {
-  if (!socket.connecting) {
-    connected()
-    return
+  #abandon(): void {
+    const connection = this.#connection
+    this.#leave()
+    connection?.destroy()
   }
-  const timer = setTimeout(() => attempt.destroy(new Error('no connection in time')), connectTimeoutMs)
-  socket.once('connect', connected)
-  const stop = () => clearTimeout(timer)
-  socket.once('connect', stop)
-  socket.once('close', stop)
-}
 
-/**
- * Node no longer tells a request that its connection has drained once the answer is complete: an upload that
- * was answered early would stop for good.
- */
-function keepDraining(attempt: ClientRequest): void {
-  const { socket } = attempt
-  if (!socket || attempt.writableEnded) return
-  const drained = () => attempt.emit('drain')
-  socket.on('drain', drained)
-  attempt.once('close', () => socket.off('drain', drained))
-  if (socket.writableLength === 0) drained()
-}
+  /** The connection is not this one's any more. */
+  #leave(): void {
+    if (this.#connection === null) return
+    this.#connection = null
+    this.#found?.upstream.end()
+  }
 
-function hasLength(incoming: IncomingMessage): boolean {
-  return headerValue(incoming.rawHeaders, 'content-length') !== undefined
-}
-
-function sendHints(response: ServerResponse, headers: NodeJS.Dict<string | string[]>): void {
-  const { link } = headers
-  if (link === undefined) return
-  try {
-    response.writeEarlyHints({ link })
-  } catch {
-    // Only a hint: what node finds malformed is left out.
+  #finish(): void {
+    if (this.#over || !this.#answerEnded) return
+    if (this.#tunnel || !this.#requestEnded) {
+      if (this.#tunnel || this.#close) this.#client.endWriting()
+      return
+    }
+    this.#over = true
+    // The app has declined to change the protocol.
+    if (this.isUpgrade) this.#connection?.destroy()
+    this.#leave()
+    this.#tally.ended()
+    this.#client.next(this.#close)
   }
 }

@@ -32,9 +32,11 @@ test('only the API of the panel is answered in JSON', () => {
 })
 
 test('a raw answer is a whole HTTP message with the length of its body in bytes', () => {
-  const raw = rawAnswer(renderPage(pages.notFound('ü.localhost'), 'text', 'id-1'))
+  const page = renderPage(pages.notFound('ü.localhost'), 'text', 'id-1')
+  const raw = rawAnswer(page, 'Connection: close\r\n').toString()
   const [head, body] = raw.split('\r\n\r\n')
   assert.match(String(head), /^HTTP\/1\.1 404 Not Found\r\n/)
   assert.match(String(head), new RegExp(`Content-Length: ${Buffer.byteLength(String(body))}\r\n`))
   assert.match(String(head), /\r\nConnection: close$/)
+  assert.match(rawAnswer(page, '', true).toString(), /X-Request-Id: id-1\r\n\r\n$/)
 })

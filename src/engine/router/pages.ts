@@ -65,10 +65,19 @@ export const pages = {
     sentence: 'The connection was closed before an answer came. Please try again.',
     panel: true,
   }),
-  unfit: (status: 400 | 501): Page =>
-    status === 400
-      ? { status, title: 'Bad request', sentence: 'This request cannot be understood.' }
-      : { status, title: 'Not implemented', sentence: 'Only chunked is known as a transfer encoding.' },
+  unfit: (status: number): Page => ({ status, ...(unfit[status] ?? malformed) }),
+}
+
+const malformed = { title: 'Bad request', sentence: 'This request cannot be understood.' }
+const unfit: Readonly<Record<number, { readonly title: string; readonly sentence: string }>> = {
+  408: { title: 'Request timeout', sentence: 'The request did not come in time.' },
+  414: { title: 'Address too long', sentence: 'The address of this request is longer than 16 KiB.' },
+  431: { title: 'Too many headers', sentence: 'The headers of this request are too many or too long.' },
+  501: {
+    title: 'Not implemented',
+    sentence: 'CONNECT and transfer encodings other than chunked are not known.',
+  },
+  505: { title: 'Version not supported', sentence: 'Only HTTP/1.1 and HTTP/1.0 are spoken here.' },
 }
 
 /** HTML for browsers, problem+json for programs that speak the API, plain text for everybody else. */
@@ -90,11 +99,16 @@ export function renderPage(page: Page, form: PageForm, requestId: string | null)
   return { status: page.status, reason: reasons[page.status] ?? 'Error', headers, body }
 }
 
-/** An answer for a connection that has no response object: a failed upgrade, a request node could not read. */
-export function rawAnswer({ status, reason, headers, body }: Answer): string {
-  const lines = [`HTTP/1.1 ${status} ${reason}`]
-  for (let n = 0; n + 1 < headers.length; n += 2) lines.push(`${headers[n]}: ${headers[n + 1]}`)
-  return `${lines.join('\r\n')}\r\nConnection: close\r\n\r\n${body}`
+/** An answer as it goes over the wire. `connection`: lines that say what becomes of the connection. */
+export function rawAnswer(
+  { status, reason, headers, body }: Answer,
+  connection: string,
+  bodiless = false,
+): Buffer {
+  let head = `HTTP/1.1 ${status} ${reason}\r\n`
+  for (let n = 0; n + 1 < headers.length; n += 2) head += `${headers[n]}: ${headers[n + 1]}\r\n`
+  const bytes = Buffer.from(`${head}${connection}\r\n`, 'latin1')
+  return bodiless ? bytes : Buffer.concat([bytes, Buffer.from(body)])
 }
 
 const reasons: Readonly<Record<number, string>> = {
@@ -103,13 +117,15 @@ const reasons: Readonly<Record<number, string>> = {
   404: 'Not Found',
   405: 'Method Not Allowed',
   408: 'Request Timeout',
+  414: 'URI Too Long',
   431: 'Request Header Fields Too Large',
   501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
+  505: 'HTTP Version Not Supported',
 }
 
-const codes: Readonly<Record<number, string>> = { 400: 'malformed', 404: 'not_found', 501: 'malformed' }
+const codes: Readonly<Record<number, string>> = { 404: 'not_found' }
 
 const forms: Readonly<Record<PageForm, (page: Page) => { type: string; body: string }>> = {
   html: (page) => ({ type: 'text/html; charset=utf-8', body: html(page) }),
@@ -121,7 +137,7 @@ const forms: Readonly<Record<PageForm, (page: Page) => { type: string; body: str
       title: page.title,
       status: page.status,
       detail: page.sentence,
-      code: codes[page.status] ?? 'unavailable',
+      code: codes[page.status] ?? (page.status < 500 ? 'malformed' : 'unavailable'),
     }),
   }),
 }

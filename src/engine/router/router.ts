@@ -1,12 +1,12 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
-import type { Server } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { requestIds } from './asked.ts'
 import type { RouterConfig } from './config.ts'
 import { createControl } from './control.ts'
 import { createFront, type Front } from './front.ts'
 import { trustOf } from './host.ts'
+import { timeLimits } from './limits.ts'
 import { Routing } from './routing.ts'
 import { loadTable, openState } from './state.ts'
 import { Traffic } from './traffic.ts'
@@ -44,7 +44,13 @@ export async function startRouter({
   if (saved) useSaved(routing, saved, log)
   const newRequestId = requestIds(`${startedAt.toString(36)}-${process.pid.toString(36)}`)
   const traffic = new Traffic(startedAt)
-  const front = createFront(routing, traffic, { trusts: trustOf(config.trustedProxy), newRequestId })
+  const front = createFront({
+    routing,
+    traffic,
+    trusts: trustOf(config.trustedProxy),
+    newRequestId,
+    limits: { ...timeLimits, ...config.limits },
+  })
   const door = openDoor(front, config, log)
   const control = createControl({
     routing,

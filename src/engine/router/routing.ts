@@ -1,19 +1,16 @@
-import type { RouteTable } from '../ports.ts'
+import type { Route, RouteTable } from '../ports.ts'
+import type { Asked } from './asked.ts'
+import { type Avoid, pickUpstream } from './balance.ts'
 import { isThisMachine } from './host.ts'
 import { type Page, pages } from './pages.ts'
+import type { Found } from './search.ts'
 import { indexTable, type LiveTable } from './table.ts'
 import { Upstream } from './upstream.ts'
 import { Upstreams } from './upstreams.ts'
 
-/** What answers a host: an instance of a project, the panel, or a page of the router. */
+/** What answers a host: an upstream (an instance of a project, or the panel), or a page of the router. */
 export type Destination =
-  | {
-      readonly kind: 'project'
-      readonly project: string
-      readonly release: number | null
-      readonly upstream: Upstream
-    }
-  | { readonly kind: 'panel'; readonly upstream: Upstream }
+  | ({ readonly kind: 'upstream' } & Found)
   | { readonly kind: 'page'; readonly page: Page }
   /** Every endpoint of the project is among those to avoid. */
   | { readonly kind: 'tried'; readonly project: string }
@@ -25,6 +22,8 @@ export class Routing {
   readonly #panel: Upstream
   readonly #hostname: string
   #live: LiveTable | null = null
+  /** Looked up once for every table and not with every request. */
+  #instances = new Map<Route, readonly Upstream[]>()
 
   constructor(panelSocket: string, hostname: string) {
     this.#panel = new Upstream('panel', { socketPath: panelSocket })
@@ -55,19 +54,22 @@ export class Routing {
     const next = indexTable(table)
     this.#live = next
     this.upstreams.use(next.endpoints)
+    this.#instances = new Map(table.routes.map((route) => [route, this.upstreams.of(route.endpoints)]))
     return 'applied'
   }
 
-  /** Where a request for a host goes now. `avoid`: keys of upstreams that refused it just before. */
-  find(host: string, avoid: ReadonlySet<string>): Destination {
+  /** Where a request goes now. `avoid`: keys of upstreams that refused it just before. */
+  find({ host }: Asked, avoid: Avoid): Destination {
     const live = this.#live
     const route = host === live?.baseDomain ? undefined : live?.routes.get(host)
     if (!route) return this.#withoutRoute(host, avoid)
-    const { project, release, endpoints, state } = route
+    const { project, release, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
-    if (endpoints.length === 0) return { kind: 'page', page: pages.notRunning(project) }
-    const upstream = this.upstreams.pick(endpoints, avoid)
-    return upstream ? { kind: 'project', project, release, upstream } : { kind: 'tried', project }
+    const instances = this.#instances.get(route) ?? []
+    if (instances.length === 0) return { kind: 'page', page: pages.notRunning(project) }
+    const upstream = pickUpstream(instances, avoid, performance.now(), Math.random)
+    if (!upstream) return { kind: 'tried', project }
+    return { kind: 'upstream', project, release, upstream, remember: null }
   }
 
   /** The host that a request for this one is sent on to; null: it is answered here. */
@@ -77,9 +79,10 @@ export class Routing {
     return primary === undefined || primary === host ? null : primary
   }
 
-  #withoutRoute(host: string, avoid: ReadonlySet<string>): Destination {
+  #withoutRoute(host: string, avoid: Avoid): Destination {
     const isPanel = host === this.#live?.baseDomain || isThisMachine(host, this.#hostname)
     if (!isPanel) return { kind: 'page', page: pages.notFound(host) }
-    return avoid.has(this.#panel.key) ? { kind: 'panel-tried' } : { kind: 'panel', upstream: this.#panel }
+    if (avoid?.has(this.#panel.key)) return { kind: 'panel-tried' }
+    return { kind: 'upstream', upstream: this.#panel, project: null, release: null, remember: null }
   }
 }

@@ -1,3 +1,4 @@
+import type { Asked } from './asked.ts'
 import { type Page, pages } from './pages.ts'
 import type { Destination, Routing } from './routing.ts'
 import type { Upstream } from './upstream.ts'
@@ -11,6 +12,14 @@ export interface Found {
   /** Null: the panel. */
   readonly project: string | null
   readonly release: number | null
+  /** The instance that the client is to come back to: goes into a cookie with the answer. */
+  readonly remember: string | null
+}
+
+/** Who looks: called exactly once for every look, at once or after a pause. */
+export interface Seeker {
+  found(found: Found): void
+  none(page: Page): void
 }
 
 /**
@@ -19,43 +28,44 @@ export interface Found {
  */
 export class Search {
   readonly #routing: Routing
-  readonly #host: string
-  readonly #refused = new Set<string>()
+  readonly #asked: Asked
+  readonly #seeker: Seeker
+  #refused: Set<string> | null = null
   #waitedMs = 0
   #pauseMs = 20
   #timer: NodeJS.Timeout | undefined
 
-  constructor(routing: Routing, host: string) {
+  constructor(routing: Routing, asked: Asked, seeker: Seeker) {
     this.#routing = routing
-    this.#host = host
+    this.#asked = asked
+    this.#seeker = seeker
   }
 
-  /** Calls exactly one of both, once: at once where an untried upstream is there, else after a pause. */
-  next(found: (found: Found) => void, none: (page: Page) => void): void {
-    const destination = this.#routing.find(this.#host, this.#refused)
-    if (destination.kind === 'page') none(destination.page)
-    else if (destination.kind === 'project') found(destination)
-    else if (destination.kind === 'panel')
-      found({ upstream: destination.upstream, project: null, release: null })
-    else if (this.#waitedMs >= patience(destination)) none(givenUp(destination))
-    else this.#pause(() => this.next(found, none))
+  next(): void {
+    const destination = this.#routing.find(this.#asked, this.#refused)
+    if (destination.kind === 'page') this.#seeker.none(destination.page)
+    else if (destination.kind === 'upstream') this.#seeker.found(destination)
+    else if (this.#waitedMs >= patience(destination)) this.#seeker.none(givenUp(destination))
+    else this.#pause()
   }
 
-  /** No connection could be made to it: others come first. */
+  /** No connection could be made to it: others come first, for this request and for others. */
   refused(upstream: Upstream): void {
+    upstream.refused(performance.now())
+    this.#refused ??= new Set()
     this.#refused.add(upstream.key)
   }
 
-  /** Ends the waiting; neither function is called any more. */
+  /** Ends the waiting; the seeker is not called any more. */
   cancel(): void {
-    clearTimeout(this.#timer)
+    if (this.#timer) clearTimeout(this.#timer)
   }
 
-  #pause(then: () => void): void {
-    this.#timer = setTimeout(then, this.#pauseMs)
+  #pause(): void {
+    this.#timer = setTimeout(() => this.next(), this.#pauseMs)
     this.#waitedMs += this.#pauseMs
     this.#pauseMs = Math.min(this.#pauseMs * 2, 100)
-    this.#refused.clear()
+    this.#refused = null
   }
 }
 

@@ -1,25 +1,20 @@
-import type { Duplex } from 'node:stream'
 import type { Found } from './search.ts'
 import type { Meter, Traffic } from './traffic.ts'
-
-/** What is known of a client's connection beside its stream. */
-type Counted = Duplex & { readonly bytesRead?: number; readonly bytesWritten?: number }
-
-/** How much of each connection has been counted already: one connection carries requests of many projects. */
-const counted = new WeakMap<Duplex, { read: number; written: number }>()
 
 /** One request on its way into the counters of the release that answers it; the panel's are not counted. */
 export class Tally {
   readonly #traffic: Traffic
-  readonly #socket: Counted
   readonly #began = performance.now()
   #meter: Meter | undefined
   #status = 0
   #ms = 0
+  /** On the wire between client and router. */
+  bytesIn: number
+  bytesOut = 0
 
-  constructor(traffic: Traffic, socket: Counted) {
+  constructor(traffic: Traffic, headBytes: number) {
     this.#traffic = traffic
-    this.#socket = socket
+    this.bytesIn = headBytes
   }
 
   /** It goes to this release; one that is tried after another takes the request over. */
@@ -40,22 +35,10 @@ export class Tally {
   }
 
   ended(): void {
-    const { bytesRead = 0, bytesWritten = 0 } = this.#socket
-    const before = counted.get(this.#socket)
-    if (before) {
-      this.#count(bytesRead - before.read, bytesWritten - before.written)
-      before.read = bytesRead
-      before.written = bytesWritten
-    } else {
-      this.#count(bytesRead, bytesWritten)
-      counted.set(this.#socket, { read: bytesRead, written: bytesWritten })
-    }
-  }
-
-  #count(bytesIn: number, bytesOut: number): void {
     const meter = this.#meter
     if (!meter) return
+    this.#meter = undefined
     meter.open--
-    meter.count(this.#status, this.#ms, bytesIn, bytesOut)
+    meter.count(this.#status, this.#ms, this.bytesIn, this.bytesOut)
   }
 }

@@ -1,9 +1,4 @@
-import { Agent, type ClientRequest, type RequestOptions, request } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-
-/** Where requests are sent: an endpoint of an app, or the server's socket. */
-export type Target = { readonly host: string; readonly port: number } | { readonly socketPath: string }
+import { type Asker, Connection, type Target } from './connection.ts'
 
 /**
  * Node servers close a connection that was idle for 5 s, often at the very moment the next request is sent
@@ -14,14 +9,28 @@ const longestIdleMs = 4_000
 const idleMarginMs = 1_000
 /** Requests that cannot be sent twice only use connections that were idle for less. */
 const freshMs = 250
+const mostIdle = 256
+/** How long an instance that refused a connection is passed over, ms: twice as long each time, up to the last. */
+const firstAsideMs = 250
+const longestAsideMs = 10_000
+
+/**
+ * Which idle connection may be used: any, only one used a moment ago, none. `own`: a new one that is never
+ * given to anybody else, for a tunnel.
+ */
+export type Reuse = 'any' | 'fresh' | 'none' | 'own'
 
 /** One place where requests go, with its idle connections and a count of what is under way. */
 export class Upstream {
   readonly key: string
   readonly #target: Target
-  readonly #agent = new IdleAgent()
   readonly #onIdle: () => void
+  /** The one used last is at the end. */
+  #idle: Connection[] = []
   #open = 0
+  #keeping = true
+  #asideUntil = 0
+  #asideMs = 0
 
   /** `onIdle` is called whenever the last request under way has ended. */
   constructor(key: string, target: Target, onIdle: () => void = () => {}) {
@@ -35,90 +44,94 @@ export class Upstream {
     return this.#open
   }
 
-  /** Counts a request as under way from now until `end` is called; a second call of it does nothing. */
-  begin(): () => void {
+  /** Counts a request as under way until `end`. */
+  begin(): void {
     this.#open++
-    let ended = false
-    return () => {
-      if (ended) return
-      ended = true
-      this.#open--
-      if (this.#open === 0) this.#onIdle()
-    }
   }
 
-  /** `reuse`: any idle connection will do, only one used a moment ago, or a new one. */
-  request(options: RequestOptions, reuse: 'any' | 'fresh' | 'none'): ClientRequest {
-    if (reuse === 'fresh') this.#agent.closeIdle(freshMs)
-    if (reuse === 'none') this.#agent.closeIdle(0)
-    return request({ ...options, ...this.#target, agent: this.#agent, setHost: false })
+  end(): void {
+    this.#open--
+    if (this.#open === 0) this.#onIdle()
   }
 
-  /** A connection of its own, which the caller takes over. */
-  upgrade(options: RequestOptions): ClientRequest {
-    return request({ ...options, ...this.#target, agent: false, setHost: false })
+  /** A connection for the request of this one, which is told when it stands: at once for an idle one. */
+  carry(asker: Asker, reuse: Reuse): Connection {
+    if (reuse === 'none') this.#closeIdle()
+    const idle = reuse === 'own' ? undefined : this.#takeIdle(reuse)
+    const connection = idle ?? new Connection(this.#target, this.#released)
+    connection.carry(asker)
+    return connection
   }
 
-  /** What the server said in `Keep-Alive:` about the connection of this answer. */
-  announced(socket: Socket, keepAlive: string): void {
-    const seconds = /(?:^|[,\s])timeout=(\d+)/i.exec(keepAlive)?.[1]
-    if (seconds !== undefined) this.#agent.limit(socket, Number(seconds) * 1000 - idleMarginMs)
+  /** No connection could be made: it is set aside for a while, for longer each time. */
+  refused(now: number): void {
+    if (now < this.#asideUntil) return
+    this.#asideMs = Math.min(this.#asideMs * 2 || firstAsideMs, longestAsideMs)
+    this.#asideUntil = now + this.#asideMs
+  }
+
+  /** It takes connections. */
+  accepted(): void {
+    this.#asideMs = 0
+    this.#asideUntil = 0
+  }
+
+  isAside(now: number): boolean {
+    return now < this.#asideUntil
   }
 
   /** Idle connections are closed at once and busy ones after their answer. */
   retire(): void {
-    this.#agent.keeping = false
-    this.#agent.closeIdle(0)
+    this.#keeping = false
+    this.#closeIdle()
   }
 
   /** Takes traffic again. */
   revive(): void {
-    this.#agent.keeping = true
-  }
-}
-
-class IdleAgent extends Agent {
-  keeping = true
-  readonly #limits = new WeakMap<Duplex, number>()
-  readonly #idleSince = new WeakMap<Duplex, number>()
-
-  constructor() {
-    super({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 256, noDelay: true })
+    this.#keeping = true
   }
 
-  /** Runs with the socket as `this`: one function for all of them, so that it can be taken off again. */
-  readonly #close = function (this: Socket): void {
-    this.destroy()
-  }
-
-  limit(socket: Duplex, idleMs: number): void {
-    this.#limits.set(socket, idleMs)
-  }
-
-  /** Closes the connections that have been idle for `ms` and longer. */
-  closeIdle(ms: number): void {
-    const now = performance.now()
-    for (const sockets of Object.values(this.freeSockets)) {
-      for (const socket of sockets ?? []) {
-        if (now - (this.#idleSince.get(socket) ?? 0) >= ms) socket.destroy()
-      }
+  /** Closes the connections that have been idle for too long. */
+  sweep(now: number): void {
+    for (const connection of this.#idle) {
+      if (now - connection.idleSince >= idleLimit(connection)) connection.destroy()
     }
   }
 
-  /** Called by node when an answer has ended; false closes the connection. */
-  override keepSocketAlive(socket: Duplex): boolean {
-    const idleMs = Math.min(this.#limits.get(socket) ?? longestIdleMs, longestIdleMs)
-    if (!this.keeping || idleMs <= 0) return false
-    this.#idleSince.set(socket, performance.now())
-    const connection = socket as Socket
-    connection.setTimeout(idleMs, this.#close)
-    connection.unref()
-    return true
+  #takeIdle(reuse: Reuse): Connection | undefined {
+    if (this.#idle.length === 0) return undefined
+    const now = performance.now()
+    for (let connection = this.#idle.at(-1); connection; connection = this.#idle.at(-1)) {
+      const idleMs = now - connection.idleSince
+      if (reuse === 'fresh' && idleMs >= freshMs) return undefined
+      this.#idle.pop()
+      if (idleMs < idleLimit(connection) && !connection.destroyed) return connection
+      connection.destroy()
+    }
+    return undefined
   }
 
-  /** Called by node before an idle connection gets its next request. */
-  override reuseSocket(socket: Duplex, next: ClientRequest): void {
-    ;(socket as Socket).setTimeout(0, this.#close)
-    super.reuseSocket(socket, next)
+  readonly #released = (connection: Connection, reusable: boolean): void => {
+    if (!reusable) {
+      const at = this.#idle.lastIndexOf(connection)
+      if (at >= 0) this.#idle.splice(at, 1)
+    }
+    const keep = reusable && this.#keeping && this.#idle.length < mostIdle && idleLimit(connection) > 0
+    if (!keep) {
+      connection.destroy()
+      return
+    }
+    connection.idleSince = performance.now()
+    this.#idle.push(connection)
   }
+
+  #closeIdle(): void {
+    const idle = this.#idle
+    this.#idle = []
+    for (const connection of idle) connection.destroy()
+  }
+}
+
+function idleLimit({ announcedMs }: Connection): number {
+  return Math.min(announcedMs - idleMarginMs, longestIdleMs)
 }

@@ -7,7 +7,6 @@ export class Upstreams {
   readonly #byKey = new Map<string, Upstream>()
   readonly #current = new Set<string>()
   readonly #waiting = new Set<() => void>()
-  #turn = 0
 
   /** Exactly these take new traffic from now on. */
   use(endpoints: readonly Endpoint[]): void {
@@ -26,17 +25,14 @@ export class Upstreams {
     }
   }
 
-  /** The endpoint with the fewest requests under way, in turn where several have as few; undefined: none left. */
-  pick(endpoints: readonly Endpoint[], avoid: ReadonlySet<string>): Upstream | undefined {
-    let best: Upstream | undefined
-    const start = this.#turn++
-    for (let n = 0; n < endpoints.length; n++) {
-      const endpoint = endpoints[(start + n) % endpoints.length] as Endpoint
-      const upstream = this.#byKey.get(endpointKey(endpoint))
-      if (!upstream || avoid.has(upstream.key)) continue
-      if (!best || upstream.open < best.open) best = upstream
-    }
-    return best
+  /** The upstreams of these endpoints, which are in use; for look-ups that happen with every request. */
+  of(endpoints: readonly Endpoint[]): readonly Upstream[] {
+    return endpoints.flatMap((endpoint) => this.#byKey.get(endpointKey(endpoint)) ?? [])
+  }
+
+  /** Closes what has been idle for too long, ms of performance.now(). */
+  sweep(now: number): void {
+    for (const upstream of this.#byKey.values()) upstream.sweep(now)
   }
 
   /** Requests and upgrades under way to these endpoints, or to all. */
