@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism, homedir, totalmem } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { Refusal } from './engine/domain/refusal.ts'
@@ -33,6 +33,9 @@ const settings = z.strictObject({
   maxBuilds: numeric
     .pipe(z.coerce.number<string | number>().int().min(1).max(1000))
     .default(Math.max(Math.floor(availableParallelism() / 2), 1)),
+  buildMemoryMb: numeric.pipe(z.coerce.number<string | number>().min(16)).nullable().default(null),
+  buildProcesses: numeric.pipe(z.coerce.number<string | number>().int().min(10)).default(1000),
+  minFreeDiskMb: numeric.pipe(z.coerce.number<string | number>().min(0)).nullable().default(null),
   buildOutputLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(50),
   keepBackups: numeric.pipe(z.coerce.number<string | number>().int().min(1).max(1000)).default(7),
   backupHours: numeric.pipe(z.coerce.number<string | number>().min(0).max(8760)).default(24),
@@ -82,6 +85,12 @@ export interface Limits {
   /** Of one command, ms. */
   readonly buildTimeoutMs: number
   readonly buildOutputBytes: number
+  /** Of one build command and all it starts, bytes. */
+  readonly buildMemoryBytes: number
+  /** Of one build command, at once. */
+  readonly buildProcesses: number
+  /** What must stay free on the disk; null: see `engine/disk-space.ts`. */
+  readonly minFreeDiskBytes: number | null
   readonly drainMs: number
 }
 
@@ -151,6 +160,12 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
       builds: data.maxBuilds,
       buildTimeoutMs: data.buildTimeoutSeconds * 1000,
       buildOutputBytes: data.buildOutputLimitMb * megabyte,
+      buildMemoryBytes:
+        data.buildMemoryMb === null
+          ? (machineMemory() * 0.75) / data.maxBuilds
+          : data.buildMemoryMb * megabyte,
+      buildProcesses: data.buildProcesses,
+      minFreeDiskBytes: data.minFreeDiskMb === null ? null : data.minFreeDiskMb * megabyte,
       drainMs: data.drainSeconds * 1000,
     },
     // one variable alone, set by mistake, must not kill anybody's server
@@ -162,6 +177,12 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
     },
     npmEnvironment: npmEnvironment(environment),
   }
+}
+
+/** Of the machine, or of the container the server runs in. */
+function machineMemory(): number {
+  const constrained = process.constrainedMemory()
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
 }
 
 /** The node that runs the server comes first, so that apps and builds run with the same one. */

@@ -20,7 +20,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
   [0, /^(config|installation)\.ts$/],
   [
     1,
-    /^engine\/(shell|processes|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|static-server|network)\.ts$/,
+    /^engine\/(shell|processes|isolation|job-watch|disk-space|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|static-server|network)\.ts$/,
   ],
   [1, /^engine\/(archive|changes)\//],
   [2, /^engine\/(store|drivers|router)\//],

@@ -6,11 +6,13 @@ import { createAddresses } from './addresses.ts'
 import type { Config } from './config.ts'
 import { probeConfinement } from './engine/confine.ts'
 import type { Addresses, Report } from './engine/context.ts'
+import { floorOf } from './engine/disk-space.ts'
 import { clientAddress } from './engine/domain/address.ts'
 import { createPm2Runtime } from './engine/drivers/pm2/runtime.ts'
 import { createRouterClient } from './engine/drivers/router.ts'
 import { createEngine } from './engine/engine.ts'
 import { createFailpoints } from './engine/failpoints.ts'
+import { probeIsolation } from './engine/isolation.ts'
 import { createNetwork } from './engine/network.ts'
 import { createPasswords } from './engine/passwords.ts'
 import { createPaths, type Paths } from './engine/paths.ts'
@@ -79,6 +81,10 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   if (confinement.kind === 'none') {
     report.info('setpriv (util-linux) is missing: every release gets its own copy of node_modules')
   }
+  const isolation = await probeIsolation({ path: config.environment.PATH ?? '' })
+  if (!isolation.ownProcesses)
+    report.info('builds share the process namespace of the server: unshare is not allowed')
+  const minFreeBytes = await floorOf(config.home, config.limits.minFreeDiskBytes)
   const runtime = createPm2Runtime({
     pm2Home: paths.pm2Home,
     runDirectory: paths.run,
@@ -98,11 +104,20 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     toolchain: currentToolchain(),
     manager: null,
     confinement,
+    isolation,
     environment: config.environment,
     buildHome: path.join(paths.cache, 'build-home'),
     npmCache: path.join(paths.cache, 'npm'),
     npmConfig: config.npmEnvironment,
-    limits: { timeoutMs: config.limits.buildTimeoutMs, maxOutputBytes: config.limits.buildOutputBytes },
+    limits: {
+      timeoutMs: config.limits.buildTimeoutMs,
+      maxOutputBytes: config.limits.buildOutputBytes,
+      tree: {
+        memoryBytes: config.limits.buildMemoryBytes,
+        processes: config.limits.buildProcesses,
+        disk: { directory: config.home, freeBytes: minFreeBytes },
+      },
+    },
   }
   const engine = createEngine({
     store,
@@ -124,6 +139,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     clock,
     report,
     limits: config.limits,
+    minFreeBytes,
     keepReleases: config.keepReleases,
     cronRuns: config.cronRuns,
     environment: config.environment,

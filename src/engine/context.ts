@@ -51,6 +51,8 @@ export interface Context {
   readonly network: Network
   readonly backups: BackupSettings
   readonly limits: Limits
+  /** What must stay free on the disk of the home, bytes. */
+  readonly minFreeBytes: number
   readonly keepReleases: number
   /** How many scheduled jobs run on this machine at once. */
   readonly cronRuns: number

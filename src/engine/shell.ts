@@ -33,6 +33,10 @@ export interface RunOptions {
   readonly full?: () => Promise<void> | undefined
   /** Also ends processes that left the group (setsid): those whose environment carries `NODEPILOT_JOB=<job>`. */
   readonly job?: string
+  /** SIGTERM to SIGKILL of a command that must end, ms. */
+  readonly graceMs?: number
+  /** Called with the process that was started; what it returns is ended with the command. `end` ends that at once. */
+  readonly watch?: (pid: number, end: (why: Refusal) => void) => { end(): Promise<void> }
 }
 
 export interface Exit {
@@ -46,7 +50,7 @@ export interface Exit {
 
 const longestLine = 8 * 1024
 const tailLines = 40
-const killAfterMs = 2_000
+const usualGraceMs = 2_000
 
 /**
  * Runs a command to its end, in a process group of its own. A non-zero exit is an answer, not an error.
@@ -64,10 +68,10 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
   const tail: string[] = []
   let refusal: Refusal | undefined
   let bytes = 0
-  const stop = (why: Refusal) => {
+  const stop = (why: Refusal, graceMs = options.graceMs ?? usualGraceMs) => {
     if (refusal) return
     refusal = why
-    endGroup(child)
+    endGroup(child, graceMs)
   }
   const onLine = (line: string, stream: OutputStream) => {
     tail.push(line)
@@ -103,9 +107,11 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
       : setTimeout(() => stop(timedOut(options.timeoutMs ?? 0)), options.timeoutMs)
   child.stdin?.on('error', () => {})
   child.stdin?.end(options.input)
+  const watched = child.pid === undefined ? undefined : options.watch?.(child.pid, (why) => stop(why, 0))
   try {
     const { code, signal } = await ended(child, () => resting > 0 && !refusal)
     for (const flush of flushes) flush()
+    await watched?.end()
     if (options.job) await endJob(options.job)
     if (refusal) throw refusal
     return { code, signal, tail, ms: performance.now() - began }
@@ -162,9 +168,9 @@ export function wasKilled(exit: { readonly code: number | null; readonly signal:
   return exit.signal === 'SIGKILL' || exit.code === 137
 }
 
-function endGroup(child: ChildProcess) {
-  killGroup(child.pid, 'SIGTERM')
-  setTimeout(() => killGroup(child.pid, 'SIGKILL'), killAfterMs).unref()
+function endGroup(child: ChildProcess, graceMs: number) {
+  killGroup(child.pid, graceMs > 0 ? 'SIGTERM' : 'SIGKILL')
+  if (graceMs > 0) setTimeout(() => killGroup(child.pid, 'SIGKILL'), graceMs).unref()
 }
 
 /**

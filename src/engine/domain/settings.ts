@@ -41,6 +41,16 @@ export const projectSettings = z.strictObject({
   memoryAction: z.enum(['restart', 'fail']).default('restart').meta({
     description: 'an instance over memoryLimitMb: is started again, or stays ended until a restart',
   }),
+  buildTimeoutMs: z
+    .int()
+    .min(1_000)
+    .max(86_400_000)
+    .nullable()
+    .default(null)
+    .meta({ description: 'of one install or build command, ms; null: as the server is set' }),
+  buildMemoryMb: z.int().min(16).max(10_000_000).nullable().default(null).meta({
+    description: 'memory of one install or build command and all it starts, MB; null: as the server is set',
+  }),
   cluster: z.boolean().default(false).meta({ description: 'web runs in cluster mode of PM2' }),
   overlap: z
     .boolean()

@@ -16,6 +16,7 @@ import { discardCandidate, discardFiles, type Group } from './discard.ts'
 import type { Journal } from './journal.ts'
 import { size } from './output.ts'
 import { planOf } from './plan-release.ts'
+import { limitsOf } from './project-limits.ts'
 import { type App, readApp } from './read-app.ts'
 import { runReleasePhase } from './release-phase.ts'
 import { requireVars } from './required-vars.ts'
@@ -183,6 +184,7 @@ async function install(ctx: Context, work: Work, slug: string, app: App): Promis
       noCache: work.noCache,
       privateCopy: work.project.privateModules,
       configVars: varsAtBuild(work.project),
+      limits: limitsOf(ctx, work.project),
       job: work.job,
       home: ctx.paths.buildHome(work.project.name),
     })
@@ -204,6 +206,7 @@ async function runBuild(ctx: Context, work: Work, app: App, tools: Tools): Promi
       note: step.note,
       signal: work.signal,
       configVars: varsAtBuild(work.project),
+      limits: limitsOf(ctx, work.project),
       job: work.job,
       home: ctx.paths.buildHome(work.project.name),
       dependencies: ctx.dependencies,
@@ -226,7 +229,7 @@ async function releasePhase(
     const directory = ctx.paths.release(project.name, files.slug)
     const { plan } = files
     const place = { project: project.name, release, directory, envVars: varsAtRun(files), plan }
-    await runReleasePhase(ctx, place, phase, { signal, job, step })
+    await runReleasePhase(ctx, place, phase, { signal, job, limits: limitsOf(ctx, project), step })
     await ctx.failpoint('deploy.released')
   })
 }

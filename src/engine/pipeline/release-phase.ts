@@ -1,9 +1,17 @@
 import type { Context } from '../context.ts'
 import { Refusal } from '../domain/refusal.ts'
-import { describeExit, type Exit, run, wasKilled } from '../shell.ts'
+import { describeExit, type Exit, wasKilled } from '../shell.ts'
 import { type Origin, originWords } from './app-config.ts'
+import { type BuildLimits, runBuildCommand } from './build-command.ts'
 import type { StepReport } from './journal.ts'
 import { oneOff, type Place } from './one-off.ts'
+
+export interface ReleasePhase {
+  readonly signal: AbortSignal
+  readonly job: string
+  readonly limits: BuildLimits
+  readonly step: StepReport
+}
 
 /**
  * Runs the release command, once, before anything of the release starts: migrations and the like,
@@ -14,14 +22,14 @@ export async function runReleasePhase(
   ctx: Context,
   place: Place,
   { command, from }: { readonly command: string; readonly from: Origin },
-  { signal, job, step }: { readonly signal: AbortSignal; readonly job: string; readonly step: StepReport },
+  { signal, job, limits, step }: ReleasePhase,
 ): Promise<void> {
-  const { timeoutMs, maxOutputBytes } = ctx.dependencies.tools.limits
-  const exit = await run(await oneOff(ctx, place, 'release.1', ['/bin/sh', '-c', command]), {
+  const exit = await runBuildCommand(await oneOff(ctx, place, 'release.1', ['/bin/sh', '-c', command]), {
     signal,
-    timeoutMs,
-    maxOutputBytes,
     job,
+    isolation: ctx.dependencies.tools.isolation,
+    limits,
+    failure: 'release_failed',
     onLine: (line) => step.say(line),
   })
   if (exit.code !== 0) throw refuse(command, from, exit)

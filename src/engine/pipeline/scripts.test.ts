@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { unconfined } from '../confine.ts'
+import { notIsolated } from '../isolation.ts'
 import { currentToolchain } from './dependencies/toolchain.ts'
 import { parsePackageJson } from './package-json.ts'
 import { type BuildTools, findScript, scriptCommand } from './scripts.ts'
@@ -12,6 +13,7 @@ const tools: BuildTools = {
   toolchain: { ...currentToolchain(), node: '/opt/node/bin/node' },
   manager: null,
   confinement: unconfined,
+  isolation: notIsolated,
   environment: { PATH: '/usr/bin:/opt/node/bin:/bin' },
   buildHome: '/home/cache/build-home',
   npmCache: '/home/cache/npm',

@@ -2,7 +2,9 @@ import { lstat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Confinement } from '../confine.ts'
 import { confined } from '../confine.ts'
-import { type Command, type Exit, run } from '../shell.ts'
+import type { Isolation } from '../isolation.ts'
+import type { Command, Exit } from '../shell.ts'
+import { type BuildLimits, runBuildCommand } from './build-command.ts'
 import { findNpm, type PackageManager, type Toolchain, toolchainPath } from './dependencies/toolchain.ts'
 import type { PackageJson } from './package-json.ts'
 
@@ -15,6 +17,7 @@ export interface BuildTools {
   /** The app's; null: npm, as it is found on PATH. */
   readonly manager: PackageManager | null
   readonly confinement: Confinement
+  readonly isolation: Isolation
   /** What every child process may see of the server's environment: PATH (npm, git, compilers), LANG … */
   readonly environment: Readonly<Record<string, string>>
   /** HOME of builds that have none of their own; what npm runs for a kept tree gets a fresh one below it. */
@@ -24,13 +27,6 @@ export interface BuildTools {
   /** `npm_config_…` settings handed on from the server's environment: registry, proxy, certificates. */
   readonly npmConfig: Readonly<Record<string, string>>
   readonly limits: BuildLimits
-}
-
-export interface BuildLimits {
-  /** Of one command, ms. */
-  readonly timeoutMs: number
-  /** Of one command, bytes. */
-  readonly maxOutputBytes: number
 }
 
 /** One app being installed and built. */
@@ -47,6 +43,8 @@ export interface BuildJob {
   readonly tools?: Pick<BuildTools, 'toolchain' | 'manager'>
   /** HOME: caches of tools, never the home of a person, and never another project's, whose npm would obey it. */
   readonly home?: string
+  /** The project's own limits, where they differ from the server's. */
+  readonly limits?: BuildLimits
   /** See `RunOptions.job`: a mark by which nothing that this job started survives it. */
   readonly job?: string
 }
@@ -85,12 +83,13 @@ export async function runScript(script: Script, job: BuildJob, tools: BuildTools
   const manager = tools.manager ?? (await findNpm(toolsPath(tools)))
   const command = scriptCommand(script, job, tools, manager)
   for (const line of script.command.trim().split('\n')) job.say(`> ${line}`)
-  return run(script.confine ? confined(tools.confinement, command) : command, {
+  return runBuildCommand(script.confine ? confined(tools.confinement, command) : command, {
     signal: job.signal,
-    timeoutMs: tools.limits.timeoutMs,
-    maxOutputBytes: tools.limits.maxOutputBytes,
+    job: job.job,
+    isolation: tools.isolation,
+    limits: job.limits ?? tools.limits,
+    failure: script.npmCommand === 'run' ? 'build_failed' : 'install_failed',
     onLine: (line) => job.say(line),
-    ...(job.job === undefined ? {} : { job: job.job }),
   })
 }
 

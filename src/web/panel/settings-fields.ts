@@ -64,6 +64,20 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     type: 'text',
     attributes: line,
   },
+  buildTimeoutMs: {
+    group: 'Build',
+    label: 'Time limit of a build command, in ms',
+    hint: 'Empty: as the server is set.',
+    type: 'number',
+    attributes: { min: 1000, max: 86_400_000 },
+  },
+  buildMemoryMb: {
+    group: 'Build',
+    label: 'Memory limit of a build command, in MB',
+    hint: 'Of the command and everything it starts. Empty: as the server is set.',
+    type: 'number',
+    attributes: { min: 16, max: 10_000_000 },
+  },
   staticDir: {
     group: 'Runtime',
     label: 'Static files',

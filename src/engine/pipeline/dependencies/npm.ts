@@ -1,5 +1,6 @@
 import { Refusal } from '../../domain/refusal.ts'
-import { type Command, describeExit, type Exit, run, wasKilled } from '../../shell.ts'
+import { type Command, describeExit, type Exit, wasKilled } from '../../shell.ts'
+import { runBuildCommand } from '../build-command.ts'
 import { type BuildJob, type BuildTools, baseEnvironment } from '../scripts.ts'
 
 /** Runs npm, and says in one sentence why it failed. */
@@ -18,11 +19,12 @@ export interface NpmRun {
 /** Refuses with `install_failed`, `disk_full`, `out_of_memory`, and as `shell.run` does. */
 export async function runNpm(npm: NpmRun, job: BuildJob, tools: BuildTools): Promise<void> {
   const errors: string[] = []
-  const exit = await run(npmCommand(npm, tools), {
+  const exit = await runBuildCommand(npmCommand(npm, tools), {
     signal: job.signal,
-    timeoutMs: tools.limits.timeoutMs,
-    maxOutputBytes: tools.limits.maxOutputBytes,
-    ...(job.job === undefined ? {} : { job: job.job }),
+    job: job.job,
+    isolation: tools.isolation,
+    limits: job.limits ?? tools.limits,
+    failure: 'install_failed',
     onLine: (line) => {
       if (line.trim() === '' || isNoise(line)) return
       job.say(line)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Confinement, probeConfinement } from '../../confine.ts'
+import { probeIsolation } from '../../isolation.ts'
 import { run } from '../../shell.ts'
 import { createDependencies, type Dependencies, type Installation } from '../dependencies.ts'
 import { readPackageJson } from '../package-json.ts'
@@ -58,6 +59,7 @@ export async function createTestbed(t: TestContext, options: TestbedOptions = {}
       buildHome: path.join(home, 'cache/build-home'),
       npmCache: path.join(home, 'cache/npm'),
       confinement,
+      isolation: await probeIsolation({ path: process.env.PATH ?? '' }),
       environment: { PATH: searchPath },
       npmConfig: options.npmConfig ?? {},
       limits: { timeoutMs: 120_000, maxOutputBytes: 10_000_000 },
