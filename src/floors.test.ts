@@ -20,7 +20,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
   [0, /^(config|installation)\.ts$/],
   [
     1,
-    /^engine\/(shell|processes|isolation|job-watch|disk-space|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|static-server|network)\.ts$/,
+    /^engine\/(shell|processes|isolation|job-watch|disk-space|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|network)\.ts$/,
   ],
   [1, /^engine\/(archive|changes)\//],
   [2, /^engine\/(store|drivers|router)\//],
@@ -128,8 +128,7 @@ test('no two files need each other to run', () => {
 })
 
 test('nothing outside config.ts and the commands reads the environment of the process', () => {
-  // the server of static sites is an app, and is told its port like one
-  const exempt = ['config.ts', 'engine/static-server.ts']
+  const exempt = ['config.ts']
   const readers = files.filter(
     (file) => !exempt.includes(file) && area(file) !== 'cli' && /\bprocess\.env\b/.test(codeOf(file)),
   )

@@ -58,7 +58,12 @@ export function createEngine(deps: EngineDeps) {
     watch,
     audit: createAudit(deps),
     closing: closing.signal,
-    routes: createRoutes({ store: deps.store, router: deps.router, baseDomain: deps.addresses.baseDomain }),
+    routes: createRoutes({
+      store: deps.store,
+      router: deps.router,
+      paths: deps.paths,
+      baseDomain: deps.addresses.baseDomain,
+    }),
     turns: createTurns(),
     builds: createBuildGate(deps.limits.builds),
     inOrder: createOrder(),

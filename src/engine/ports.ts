@@ -169,6 +169,18 @@ export interface Route {
   /** `stopped` answers 503; `running` without endpoints answers 503 too. */
   readonly state: 'running' | 'stopped'
   readonly endpoints: readonly Endpoint[]
+  /** Files that the front door answers from itself; null or not there: `endpoints` do. */
+  readonly static?: RouteFiles | null
+}
+
+/** The files of a release that has no process for `web`. */
+export interface RouteFiles {
+  /** Absolute. */
+  readonly directory: string
+  /** The list of what is served of them, which was made with the release; beside it lie compressed twins. */
+  readonly index: string
+  /** Pages that are not there are answered with `index.html`. */
+  readonly spa: boolean
 }
 
 export interface RouteTable {
@@ -215,6 +227,8 @@ export interface Router {
   apply(table: RouteTable): Promise<void>
   /** Waits until no request is under way to these endpoints, `deadlineMs` at most. */
   drain(endpoints: readonly Endpoint[], deadlineMs: number): Promise<DrainReport>
+  /** What a path would be answered with from files that have no route yet. Refuses where they cannot be read. */
+  look(files: RouteFiles, path: string): Promise<{ readonly status: number }>
   /** Resolves when the front door answers. */
   check(): Promise<void>
   /** Requests, answers and times of every project in the table that was asked for. */

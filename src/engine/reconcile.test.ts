@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { access, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { access, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { ada, createLab, type Lab, revisionOf } from '../testing/engine-lab.ts'
@@ -355,6 +355,31 @@ test('a release that goes live while strangers are being ended is not taken for 
       await lab.engine.mend()
       await lab.engine.applyRoutes()
       assert.equal(await lab.visit('shop.localhost'), '200 v2')
+    },
+  )
+})
+
+test("static files that an older version served by a process are the front door's after the start", async () => {
+  let old = 0
+  await afterDeath(
+    async (lab, project) => {
+      const page = [{ path: 'index.html', data: '<p>hello</p>' }]
+      await lab.deploy(project, lab.commit(revisionOf('b'), page))
+      await lab.settled()
+      // as the older version had written it down
+      lab.db.prepare("UPDATE releases SET plan = '{}', command = 'nodepilot-static .' WHERE number = 2").run()
+      await rm(path.join(lab.paths.release('shop', 2), '.nodepilot-static'), { recursive: true })
+      old = addRow(lab, project, 'serving')
+      await lab.memory.start(groupOf('shop', old))
+    },
+    async (lab, project) => {
+      const route = lab.router.route('shop.localhost')
+      assert.ok(route?.static)
+      assert.deepEqual(route.endpoints, [])
+      assert.deepEqual(await lab.router.look(route.static, '/'), { status: 200 })
+      await until('its process is gone', async () => (await generations(lab)).length === 0)
+      await until('and forgotten', () => lab.store.instances.ofProject(project.id).length === 0)
+      assert.equal((await lab.engine.projects.show(project)).project.status, 'running')
     },
   )
 })

@@ -5,6 +5,7 @@ import type { Deployment } from './domain/deployment.ts'
 import { discard, groupsOf } from './pipeline/discard.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
 import { retireOld } from './pipeline/retire.ts'
+import { prepareRelease } from './pipeline/serve-files.ts'
 import { isSame, startServing } from './pipeline/start-serving.ts'
 import { nowOrLater } from './pipeline/until-it-could.ts'
 import { isWorker, turnOverWorkers } from './pipeline/workers.ts'
@@ -32,6 +33,7 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
     await nowOrLater(ctx, `removing what ${name} has left`, () => finishRemoval(ctx, name))
   }
   await endCandidates(ctx)
+  await adoptStaticSites(ctx)
   await mendProcesses(ctx)
   await ctx.routes.apply()
   for (const project of ctx.store.projects.list()) {
@@ -85,6 +87,18 @@ async function endCandidates(ctx: Context): Promise<void> {
   for (const project of ctx.store.projects.list()) {
     const rows = ctx.store.instances.ofProject(project.id, 'candidate')
     for (const group of groupsOf(project.name, rows)) await discard(ctx, project.id, group, 1_000)
+  }
+}
+
+/** Static files that an earlier version of NodePilot served by a process of their own: the front door does it now. */
+async function adoptStaticSites(ctx: Context): Promise<void> {
+  for (const project of ctx.store.projects.list()) {
+    const release = ctx.store.releases.find(project.id, project.currentRelease ?? -1)
+    if (!release?.plan.static) continue
+    ctx.store.instances.retireType(project.id, 'web')
+    await prepareRelease(ctx, project, release).catch((error: unknown) =>
+      ctx.report.error(`the files of ${project.name} could not be made ready`, error),
+    )
   }
 }
 

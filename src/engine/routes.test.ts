@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createMemoryRouter } from './drivers/memory-router.ts'
+import { createPaths } from './paths.ts'
 import type { RouteTable } from './ports.ts'
 import { createRoutes } from './routes.ts'
 import { openDatabase } from './store/database.ts'
 import { createStore } from './store/store.ts'
+
+const paths = createPaths('/home')
 
 function createRig() {
   const store = createStore(openDatabase(':memory:'), Date.now)
   const router = createMemoryRouter()
   const base = { path: '/', startCommand: '', port: null, envVars: {} }
   const add = (name: string) => store.projects.create({ ...base, name, displayName: name })
-  return { store, router, add, routes: createRoutes({ store, router, baseDomain: 'example.com' }) }
+  return { store, router, add, routes: createRoutes({ store, router, paths, baseDomain: 'example.com' }) }
 }
 
 test('a project answers at its name, with what serves and nothing else', async () => {
@@ -59,7 +62,7 @@ test('tables go out one at a time with rising numbers, each as the database is w
       underWay--
     },
   }
-  const routes = createRoutes({ store, router: slow, baseDomain: 'localhost' })
+  const routes = createRoutes({ store, router: slow, paths, baseDomain: 'localhost' })
   const first = routes.apply()
   add('shop')
   await Promise.all([first, routes.apply(), routes.apply()])

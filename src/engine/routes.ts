@@ -1,7 +1,12 @@
+import path from 'node:path'
 import { isWithin } from './domain/host-name.ts'
+import type { StaticFiles } from './domain/release-plan.ts'
+import type { Paths } from './paths.ts'
+import { routeFilesOf } from './pipeline/static-files.ts'
 import type { Route, Router } from './ports.ts'
 import type { DomainRow } from './store/domains.ts'
 import type { ProjectRow } from './store/projects.ts'
+import type { HowItRuns } from './store/releases.ts'
 import type { Store } from './store/store.ts'
 
 export type Routes = ReturnType<typeof createRoutes>
@@ -10,12 +15,13 @@ export type Routes = ReturnType<typeof createRoutes>
 export function createRoutes(deps: {
   readonly store: Store
   readonly router: Router
+  readonly paths: Paths
   readonly baseDomain: string
 }) {
-  const { store, router, baseDomain } = deps
+  const { store, router, paths, baseDomain } = deps
   let last: Promise<void> = Promise.resolve()
 
-  const routeOf = (project: ProjectRow, domains: readonly DomainRow[]): Route => {
+  const routeOf = (project: ProjectRow, domains: readonly DomainRow[], how: HowItRuns | undefined): Route => {
     const primary = domains.find((row) => row.primary)?.domain
     return {
       hosts: [`${project.name}.${baseDomain}`, ...domains.map(({ domain }) => domain)],
@@ -30,20 +36,27 @@ export function createRoutes(deps: {
             ? [{ host: '127.0.0.1', port: row.port }]
             : [],
         ),
+      ...(how?.plan.static ? { static: staticOf(project, how, how.plan.static) } : {}),
     }
   }
+
+  const staticOf = (project: ProjectRow, { slug, plan }: HowItRuns, site: StaticFiles) =>
+    routeFilesOf(path.join(paths.release(project.name, slug), plan.rootDir), site)
 
   return {
     /** Resolves when the whole table of this moment is in force. One at a time, so the newest wins. */
     apply(): Promise<void> {
       const send = () => {
         const domains = store.domains.byProject()
+        const current = store.releases.currentOnes()
         return router.apply({
           version: store.settings.next('routes'),
           baseDomain,
           routes: store.projects
             .list()
-            .map((project) => routeOf(project, usable(domains.get(project.id), baseDomain))),
+            .map((project) =>
+              routeOf(project, usable(domains.get(project.id), baseDomain), current.get(project.id)),
+            ),
         })
       }
       last = last.then(send, send)

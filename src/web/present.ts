@@ -11,7 +11,7 @@ import type { ProjectView } from '../engine/use-cases/project-view.ts'
 /** The public shapes of contract and OpenAPI, made from what the engine says. */
 
 export function presentProject(
-  { project, deploying, domains, processes, instances }: ProjectView,
+  { project, deploying, domains, processes, static: isStatic, instances }: ProjectView,
   addresses: Addresses,
 ) {
   return {
@@ -34,6 +34,7 @@ export function presentProject(
     ...project.settings,
     release: project.currentRelease,
     processes,
+    static: isStatic,
     instances,
     domains,
     createdAt: project.createdAt,

@@ -39,6 +39,7 @@ export const project = object({
   deploying: boolean,
   release: nullable(number),
   processes: mapOf(number),
+  static: withDefault(boolean, false),
   instances: listOf(instance),
   domains: withDefault(listOf(text), []),
 })

@@ -10,6 +10,9 @@ import { bytes, duration } from '../client/words.ts'
 export async function ps(cli: Cli, name: string | undefined): Promise<void> {
   const { project, body } = await projectOf(cli, name)
   if (cli.out.json) return cli.out.document(body)
+  if (project.instances.length === 0 && project.static && project.status === 'running') {
+    return cli.out.note(`${project.name} is static files: the front door serves them without a process`)
+  }
   if (project.instances.length === 0) {
     const next = project.release === null ? 'deploy' : 'start'
     return cli.out.note(`${project.name} is ${project.status}: nodepilot ${next} -p ${project.name}`)

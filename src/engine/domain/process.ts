@@ -24,10 +24,17 @@ export function countOf(counts: ProcessCounts, type: string): number {
   return Object.hasOwn(counts, type) ? (counts[type] ?? 1) : 1
 }
 
-/** The process types of a release, `web` first. */
-export function typesOf(commands: Pick<Commands, 'workers'>): string[] {
-  return ['web', ...Object.keys(commands.workers)]
+/** The process types of a release, `web` first; where `web` is static files, it is none. */
+export function typesOf({ workers, plan }: Pick<Commands, 'workers'> & { plan: HowWeb }): string[] {
+  return [...(plan.static === null ? ['web'] : []), ...Object.keys(workers)]
 }
+
+/** How many processes of `web` are wanted. */
+export function webCount(counts: ProcessCounts, plan: HowWeb): number {
+  return plan.static === null ? countOf(counts, 'web') : 0
+}
+
+type HowWeb = { readonly static: object | null }
 
 /** The command of one type; null when the release has no such type. */
 export function commandOf({ command, workers }: Commands, type: string): string | null {
@@ -50,26 +57,33 @@ export function changeCounts(
   types: readonly string[],
 ): Record<string, number> {
   const fields = Object.entries(change).flatMap(([type, count]) => {
-    const message = types.includes(type) ? wrongCount(count) : `there is no such process type`
+    const message = types.includes(type) ? wrongCount(count) : unknownType(type, types)
     return message === null ? [] : [{ field: type.slice(0, 60), message }]
   })
   const [first] = fields
   if (!first) return Object.fromEntries([...Object.entries(counts), ...Object.entries(change)])
+  const known = types.length === 0 ? 'it has no processes' : `the process types are: ${types.join(', ')}`
   throw new Refusal('invalid', `${first.field}: ${first.message}`, {
     fields,
-    hint: `the process types are: ${types.join(', ')}; each runs 0 to ${mostInstances} times`,
+    hint: `${known}; each runs 0 to ${mostInstances} times`,
   })
 }
 
 /** Refuses with `invalid` a type that a release has not, naming those it has. */
-export function checkType(commands: Pick<Commands, 'workers'>, type: string): void {
-  const types = typesOf(commands)
+export function checkType(release: Pick<Commands, 'workers'> & { plan: HowWeb }, type: string): void {
+  const types = typesOf(release)
   if (types.includes(type)) return
-  const message = 'there is no such process type'
+  const message = unknownType(type, types)
   throw new Refusal('invalid', `type: ${message}`, {
     fields: [{ field: 'type', message }],
-    hint: `the process types are: ${types.join(', ')}`,
+    hint: types.length === 0 ? 'it has no processes' : `the process types are: ${types.join(', ')}`,
   })
+}
+
+/** Every release has `web`, unless it is static files. */
+function unknownType(type: string, types: readonly string[]): string {
+  if (type !== 'web' || types.includes('web')) return 'there is no such process type'
+  return 'it is static files, which the front door serves without a process'
 }
 
 function wrongCount(count: number): string | null {

@@ -1,5 +1,6 @@
 import { Refusal } from '../domain/refusal.ts'
 import type { DrainReport, Endpoint, Route, Router, RouteTable } from '../ports.ts'
+import { openSite } from '../router/static-site.ts'
 import { Traffic } from '../router/traffic.ts'
 
 /** A front door without sockets, for tests of what uses one. */
@@ -49,6 +50,14 @@ export function createMemoryRouter(): MemoryRouter {
     async drain(endpoints, deadlineMs) {
       present()
       return waitFor(() => count(endpoints), deadlineMs, looks)
+    },
+    async look(files, path) {
+      present()
+      const found = await openSite(files).catch((error: Error) => {
+        throw new Refusal('invalid', error.message)
+      })
+      const answer = found.find(path, true)
+      return { status: answer.kind === 'moved' ? 301 : answer.status }
     },
     async check() {
       present()

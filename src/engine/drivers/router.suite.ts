@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { isRefusal } from '../domain/refusal.ts'
 import type { Endpoint, Route, Router, RouteTable } from '../ports.ts'
 
@@ -98,6 +101,21 @@ export function testRouter(name: string, start: (t: TestContext) => Promise<Rout
     ends[1]?.()
     assert.deepEqual(await drain, { left: 0 })
     other()
+  })
+
+  test(`${name}: what files would answer is known before they have a route`, async (t) => {
+    const { router } = await start(t)
+    const directory = await temporaryDirectory('site')
+    t.after(() => removeDirectory(directory))
+    const index = path.join(directory, 'list.json')
+    const page = { type: 'text/html', hash: 'a'.repeat(32), encodings: [] }
+    await writeFile(index, JSON.stringify({ files: { 'index.html': page, 'docs/index.html': page } }))
+    const files = { directory, index, spa: false }
+    const statuses = await Promise.all(['/', '/docs', '/no'].map((target) => router.look(files, target)))
+    assert.deepEqual(statuses, [{ status: 200 }, { status: 301 }, { status: 404 }])
+    assert.deepEqual(await router.look({ ...files, spa: true }, '/no'), { status: 200 })
+    const gone = router.look({ ...files, index: `${index}.gone` }, '/')
+    await assert.rejects(gone, (error) => isRefusal(error, 'invalid'))
   })
 
   test(`${name}: requests are counted for the release that answered them`, async (t) => {

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { z } from 'zod'
 import { Refusal } from '../domain/refusal.ts'
-import type { Endpoint, Router, RouteTable, TrafficReport } from '../ports.ts'
+import type { Endpoint, RouteFiles, Router, RouteTable, TrafficReport } from '../ports.ts'
 
 const status = z.object({
   pid: z.number(),
@@ -14,6 +14,7 @@ const status = z.object({
   residentBytes: z.number(),
 })
 const applied = z.object({ version: z.number(), saved: z.boolean() })
+const looked = z.object({ status: z.number() })
 const drained = z.object({ left: z.number() })
 const count = z.number().nonnegative()
 const traffic = z.object({
@@ -72,6 +73,8 @@ export function createRouterClient({ controlSocket, timeoutMs = 5_000 }: RouterC
       if (endpoints.length === 0) return { left: 0 }
       return drained.parse(await call('POST', '/drain', { endpoints, deadlineMs }, deadlineMs + timeoutMs))
     },
+    look: async (files: RouteFiles, path: string) =>
+      looked.parse(await call('POST', '/look', { files, path }, timeoutMs)),
     async check() {
       const { listening, error } = await readStatus()
       if (!listening) throw closed(error)

@@ -12,6 +12,7 @@ import { groupOf } from './group.ts'
 import { waitForHealth, waitForPort } from './health.ts'
 import { type Journal, type StepReport, silentJournal } from './journal.ts'
 import { reservePort } from './reserve-port.ts'
+import { serveFiles } from './serve-files.ts'
 
 /** What to run: `web` of one release of one project. */
 export interface BootPlan {
@@ -41,6 +42,8 @@ const atOnce = 4
  * `cancelled`.
  */
 export function boot(ctx: Context, plan: BootPlan, journal: Journal, signal: AbortSignal): Promise<Group> {
+  const { static: site } = plan.plan
+  if (site !== null) return serveFiles(ctx, plan, site, { journal, signal })
   const positions = Array.from({ length: plan.count }, (_, index) => index + 1)
   return untilPortsHold(() => {
     const generation = ctx.store.settings.next('generation')

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Context } from '../context.ts'
 import { type StoredVars, varsAtBuild, varsAtRun } from '../domain/config-vars.ts'
 import type { Deployment } from '../domain/deployment.ts'
-import { countOf } from '../domain/process.ts'
+import { webCount } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { NewRelease, Release } from '../domain/release.ts'
 import type { Source } from '../ports.ts'
@@ -249,7 +249,7 @@ async function bootRelease(ctx: Context, work: Work, files: Files, origin: strin
   const { project, deployment, release, journal, signal } = work
   const { slug, source, command, workers, envVars, envScopes, plan } = files
   const directory = ctx.paths.release(project.name, slug)
-  const count = countOf(project.processes, 'web')
+  const count = webCount(project.processes, plan)
   const how = { project, release, slug, directory, command, origin, plan, count }
   const web = await boot(ctx, { ...how, envVars: varsAtRun(files) }, journal, signal)
   const made = { projectId: project.id, number: release, deployment: deployment.number }

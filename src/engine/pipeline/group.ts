@@ -18,8 +18,6 @@ export interface Running {
   readonly memoryLimitMb: number | null
 }
 
-const staticServer = path.join(import.meta.dirname, '..', 'static-server.js')
-
 export interface Place {
   readonly index: number
   readonly port: number | null
@@ -48,7 +46,7 @@ export async function groupOf(
   return {
     ...ref,
     cwd: path.join(directory, rootDir),
-    command: command.replace(/^nodepilot-static (?=[\w./-]+$)/, `node '${staticServer}' `),
+    command,
     instances: places.map((place) => ({ ...place, env: environment(place) })),
     logDirectory: ctx.paths.projectLogs(ref.project),
     graceMs,

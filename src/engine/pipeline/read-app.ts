@@ -27,7 +27,9 @@ export async function readApp(slug: string, project: AppWords['project']): Promi
   const rootDir = setting ?? top?.rootDir ?? ''
   const folder = await findAppFolder(slug, rootDir)
   const named = setting === null || setting === (top?.rootDir ?? '')
-  const file = { ...(named ? top : null), ...(await ownFile(slug, rootDir)) }
+  // of another app, the file at the top only tells that its folder was named and lost
+  const above = named ? top : top && { rootDir: top.rootDir }
+  const file = { ...above, ...(await ownFile(slug, rootDir)) }
   const procfile = await readProcfile(path.join(slug, rootDir))
   const config = resolveApp({ project, file, procfile, packageJson: folder.packageJson })
   return { ...folder, config, procfile }

@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { RouteTable } from '../ports.ts'
 import type { Routing } from './routing.ts'
 import type { State } from './state.ts'
-import { parseEndpoint, parseTable } from './table.ts'
+import type { StaticHost } from './static-host.ts'
+import { parseEndpoint, parseFiles, parseTable } from './table.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What `GET /status` answers. */
@@ -28,14 +29,15 @@ export interface ControlOptions {
   readonly routing: Routing
   readonly state: State
   readonly traffic: Traffic
+  readonly files: StaticHost
   readonly status: () => Omit<ControlStatus, 'saved'>
 }
 
 const largestBody = 16 * 1024 * 1024
 const longestDrainMs = 3_600_000
 
-/** The server on the control socket: PUT /table, POST /drain, GET /status, GET /traffic. */
-export function createControl({ routing, state, traffic, status }: ControlOptions): Server {
+/** The server on the control socket: PUT /table, POST /drain, POST /look, GET /status, GET /traffic. */
+export function createControl({ routing, state, traffic, files, status }: ControlOptions): Server {
   const apply = async (body: unknown): Promise<Reply> => {
     const table: RouteTable = parseTable(body)
     if (routing.apply(table) === 'older') {
@@ -46,6 +48,7 @@ export function createControl({ routing, state, traffic, status }: ControlOption
       }
     }
     traffic.keep(table)
+    files.use(table)
     const saved = await state.save(table)
     return { status: 200, body: { version: table.version, saved } }
   }
@@ -53,12 +56,18 @@ export function createControl({ routing, state, traffic, status }: ControlOption
     const { endpoints, deadlineMs } = parseDrain(body)
     return { status: 200, body: await routing.upstreams.drain(endpoints, deadlineMs, signal) }
   }
+  const look = async (body: unknown): Promise<Reply> => {
+    const { files: of, path } = (body ?? {}) as { files?: unknown; path?: unknown }
+    if (typeof path !== 'string' || !path.startsWith('/')) throw new Error('path is not one')
+    return { status: 200, body: await files.look(parseFiles(of), path) }
+  }
   const answer = async (request: IncomingMessage, signal: AbortSignal): Promise<Reply> => {
     const call = `${request.method} ${request.url}`
     if (call === 'GET /status') return { status: 200, body: { ...status(), saved: state.saved() } }
     if (call === 'GET /traffic') return { status: 200, body: traffic.report() }
     if (call === 'PUT /table') return apply(await readJson(request))
     if (call === 'POST /drain') return drain(await readJson(request), signal)
+    if (call === 'POST /look') return look(await readJson(request))
     return { status: 404, body: { error: 'no such call' } }
   }
   return createServer((request, response) => {

@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, type Server } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { requestIds } from './asked.ts'
 import type { RouterConfig } from './config.ts'
 import { createControl } from './control.ts'
@@ -9,6 +9,7 @@ import { trustOf } from './host.ts'
 import { timeLimits } from './limits.ts'
 import { Routing } from './routing.ts'
 import { loadTable, openState } from './state.ts'
+import { createStaticHost } from './static-host.ts'
 import { Traffic } from './traffic.ts'
 
 export interface RunningRouter {
@@ -38,10 +39,13 @@ export async function startRouter({
   startedAt,
   log,
 }: RouterOptions): Promise<RunningRouter> {
-  const routing = new Routing(config.panelSocket, hostname)
+  const filesSocket = join(dirname(config.controlSocket), 'files.sock')
+  const routing = new Routing(config.panelSocket, filesSocket, hostname)
+  const files = createStaticHost(log)
   const state = openState({ file: config.stateFile, log })
   const saved = loadTable(config.stateFile, log)
   if (saved) useSaved(routing, saved, log)
+  if (routing.table) files.use(routing.table)
   const newRequestId = requestIds(`${startedAt.toString(36)}-${process.pid.toString(36)}`)
   const traffic = new Traffic(startedAt)
   const front = createFront({
@@ -56,6 +60,7 @@ export async function startRouter({
     routing,
     state,
     traffic,
+    files,
     status: () => ({
       pid: process.pid,
       startedAt: new Date(startedAt).toISOString(),
@@ -67,6 +72,7 @@ export async function startRouter({
   })
   try {
     await listenOnSocket(control, config.controlSocket)
+    await listenOnSocket(files.server, filesSocket)
   } catch (error) {
     door.shut()
     front.server.close()
@@ -76,9 +82,11 @@ export async function startRouter({
     async end(graceMs) {
       door.shut()
       state.close()
-      // First, so that the next router can take both addresses while this one finishes.
+      // First, so that the next router can take all addresses while this one finishes.
       control.close()
+      files.server.close()
       await front.end(graceMs)
+      files.server.closeAllConnections()
       control.closeAllConnections()
     },
   }

@@ -20,13 +20,15 @@ export type Destination =
 export class Routing {
   readonly upstreams = new Upstreams()
   readonly #panel: Upstream
+  readonly #files: Upstream
   readonly #hostname: string
   #live: LiveTable | null = null
   /** Looked up once for every table and not with every request. */
   #instances = new Map<Route, readonly Upstream[]>()
 
-  constructor(panelSocket: string, hostname: string) {
+  constructor(panelSocket: string, filesSocket: string, hostname: string) {
     this.#panel = new Upstream('panel', { socketPath: panelSocket })
+    this.#files = new Upstream('files', { socketPath: filesSocket })
     this.#hostname = hostname
   }
 
@@ -65,6 +67,7 @@ export class Routing {
     if (!route) return this.#withoutRoute(host, avoid)
     const { project, release, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
+    if (route.static) return this.#toFiles(project, release, avoid)
     const instances = this.#instances.get(route) ?? []
     if (instances.length === 0) return { kind: 'page', page: pages.notRunning(project) }
     const upstream = pickUpstream(instances, avoid, performance.now(), Math.random)
@@ -77,6 +80,11 @@ export class Routing {
     const live = this.#live
     const primary = host === live?.baseDomain ? undefined : live?.routes.get(host)?.primary
     return primary === undefined || primary === host ? null : primary
+  }
+
+  #toFiles(project: string, release: number | null, avoid: Avoid): Destination {
+    if (avoid?.has(this.#files.key)) return { kind: 'tried', project }
+    return { kind: 'upstream', project, release, upstream: this.#files, remember: null }
   }
 
   #withoutRoute(host: string, avoid: Avoid): Destination {

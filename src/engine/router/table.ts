@@ -1,4 +1,4 @@
-import type { Endpoint, Route, RouteTable } from '../ports.ts'
+import type { Endpoint, Route, RouteFiles, RouteTable } from '../ports.ts'
 
 /** A table as it is looked up: one Map from host name to route. */
 export interface LiveTable {
@@ -66,7 +66,14 @@ function parseRoute(value: unknown): Route {
     release,
     state,
     endpoints: list(route.endpoints, 'endpoints').map(parseEndpoint),
+    ...(route.static === undefined || route.static === null ? {} : { static: parseFiles(route.static) }),
   }
+}
+
+export function parseFiles(value: unknown): RouteFiles {
+  const { directory, index, spa } = record(value, 'static')
+  if (typeof spa !== 'boolean') throw new Error('static files do not say whether they are a single page')
+  return { directory: text(directory, 'the folder'), index: text(index, 'the list of files'), spa }
 }
 
 function record(value: unknown, what: string): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import { typesOf } from '../domain/process.ts'
 import type { NewRelease, Release } from '../domain/release.ts'
-import { releasePlan } from '../domain/release-plan.ts'
+import { plainPlan, type ReleasePlan, releasePlan, staticCommand } from '../domain/release-plan.ts'
 import type { SourceKind } from '../ports.ts'
 import type { Db } from './database.ts'
 import type { Vault } from './vault.ts'
@@ -20,12 +20,10 @@ export function createReleases(db: Db, now: () => string, vault: Vault) {
   const before = db.prepare(
     'SELECT * FROM releases WHERE project_id = ? AND deployment < ? ORDER BY number DESC LIMIT 1',
   )
-  const workers = db.prepare('SELECT workers FROM releases WHERE project_id = ? AND number = ?').pluck()
-  const current = db
-    .prepare(`
-    SELECT projects.id, workers FROM projects
+  const howOf = db.prepare('SELECT workers, plan, command FROM releases WHERE project_id = ? AND number = ?')
+  const current = db.prepare(`
+    SELECT projects.id, slug, workers, plan, command FROM projects
     JOIN releases ON releases.project_id = projects.id AND releases.number = projects.current_release`)
-    .raw()
   const newest = db.prepare('SELECT max(number) AS number FROM releases WHERE project_id = ?')
   const since = db.prepare(`
     SELECT created_at AS time, number AS release, deployment AS number FROM releases
@@ -48,14 +46,15 @@ export function createReleases(db: Db, now: () => string, vault: Vault) {
       const row = find.get(projectId, number) as RawRelease | undefined
       return row ? toRelease(row) : null
     },
-    /** The process types of a release; only `web` where there is no such release. */
-    types(projectId: number, number: number | null): string[] {
-      return typesIn((workers.get(projectId, number) as string | undefined) ?? '{}')
+    /** How a release is run; as a plain one where there is no such release. */
+    how(projectId: number, number: number | null): Omit<HowItRuns, 'slug'> {
+      const row = howOf.get(projectId, number) as HowRow | undefined
+      return row ? howIn(row) : { types: ['web'], plan: plainPlan }
     },
-    /** The process types of every project's current release. */
-    currentTypes(): Map<number, string[]> {
-      const rows = current.all() as [number, string][]
-      return new Map(rows.map(([projectId, text]) => [projectId, typesIn(text)]))
+    /** How every project's current release is run. */
+    currentOnes(): Map<number, HowItRuns> {
+      const rows = current.all() as (HowRow & { readonly id: number; readonly slug: number })[]
+      return new Map(rows.map((row) => [row.id, { ...howIn(row), slug: row.slug }]))
     },
     /** Newest first, pruned ones too. */
     list(projectId: number): Release[] {
@@ -85,8 +84,26 @@ export function createReleases(db: Db, now: () => string, vault: Vault) {
   }
 }
 
-function typesIn(text: string): string[] {
-  return typesOf({ workers: JSON.parse(text) as Record<string, string> })
+/** What is needed of a release by those who look at all projects. */
+export interface HowItRuns {
+  readonly types: readonly string[]
+  readonly plan: ReleasePlan
+  readonly slug: number
+}
+
+type HowRow = Pick<RawRelease, 'workers' | 'plan' | 'command'>
+
+function howIn(row: HowRow): { types: string[]; plan: ReleasePlan } {
+  const plan = planIn(row)
+  return { plan, types: typesOf({ workers: JSON.parse(row.workers) as Record<string, string>, plan }) }
+}
+
+/** Before there were plans, the command of static files said what they are. */
+function planIn({ plan: text, command }: Pick<RawRelease, 'plan' | 'command'>): ReleasePlan {
+  const plan = releasePlan.parse(JSON.parse(text))
+  return plan.static === null && command === staticCommand('')
+    ? { ...plan, static: { directory: '', spa: false } }
+    : plan
 }
 
 interface RawRelease {
@@ -114,7 +131,7 @@ function releaseOf(row: RawRelease, vault: Vault): Release {
     source: { kind: row.source_kind, revision: row.revision, message: row.message },
     command: row.command,
     workers: JSON.parse(row.workers) as Record<string, string>,
-    plan: releasePlan.parse(JSON.parse(row.plan)),
+    plan: planIn(row),
     createdAt: row.created_at,
     prunedAt: row.pruned_at,
   })

@@ -260,10 +260,10 @@ test('a release is never written twice, and pruning a slug is noted for all that
   assert.deepEqual([store.releases.before(shop.id, 2)?.number, store.releases.before(shop.id, 1)], [3, null])
   assert.deepEqual(store.releases.find(shop.id, 2)?.envVars, { A: '1' })
   assert.deepEqual(store.releases.find(shop.id, 2)?.workers, { clock: 'node clock.js' })
-  assert.deepEqual(store.releases.types(shop.id, 2), ['web', 'clock'])
-  assert.deepEqual(store.releases.types(shop.id, null), ['web'])
+  assert.deepEqual(store.releases.how(shop.id, 2).types, ['web', 'clock'])
+  assert.deepEqual(store.releases.how(shop.id, null).types, ['web'])
   store.projects.update(shop.id, { currentRelease: 2 })
-  assert.deepEqual([...store.releases.currentTypes()], [[shop.id, ['web', 'clock']]])
+  assert.deepEqual(store.releases.currentOnes().get(shop.id)?.types, ['web', 'clock'])
 })
 
 test('everything of a project goes with its row', () => {

@@ -1,7 +1,15 @@
 import type { Context } from '../context.ts'
 import type { AuditEvent, AuditFacts, Who } from '../domain/audit.ts'
 import { varsAtRun } from '../domain/config-vars.ts'
-import { changeCounts, checkType, countOf, type ProcessCounts, typesOf, wantedOf } from '../domain/process.ts'
+import {
+  changeCounts,
+  checkType,
+  countOf,
+  type ProcessCounts,
+  typesOf,
+  wantedOf,
+  webCount,
+} from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { type BootPlan, boot, grow } from '../pipeline/boot.ts'
@@ -137,7 +145,7 @@ async function reach(
 ): Promise<void> {
   const serving = ctx.store.instances.ofProject(project.id, 'serving')
   await freePositions(ctx, project, serving)
-  const web = await growWeb(ctx, project, release, serving, countOf(processes, 'web'))
+  const web = await growWeb(ctx, project, release, serving, webCount(processes, release.plan))
   await commitOrDiscard(ctx, project, web, () => {
     ctx.store.instances.admit(project.id, web.ref.generation)
     for (const type of Object.keys(release.workers)) {
@@ -201,7 +209,7 @@ async function commitOrDiscard(
 function planOf(ctx: Context, project: ProjectRow, release: Release): BootPlan {
   const { number, slug, command, plan } = release
   const directory = ctx.paths.release(project.name, slug)
-  const count = countOf(project.processes, 'web')
+  const count = webCount(project.processes, plan)
   const envVars = varsAtRun(release)
   return { project, release: number, slug, directory, command, origin: command, envVars, plan, count }
 }

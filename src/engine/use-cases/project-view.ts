@@ -45,6 +45,8 @@ export interface ProjectView {
   readonly domains: readonly string[]
   /** How many of each process type are wanted. */
   readonly processes: Readonly<Record<string, number>>
+  /** Its live release is files, which the front door serves without a process. */
+  readonly static: boolean
   readonly instances: readonly InstanceView[]
 }
 
@@ -60,7 +62,7 @@ export async function viewAll(ctx: Context): Promise<ProjectView[]> {
   }
   const busy = ctx.store.deployments.busyProjects()
   const domains = ctx.store.domains.byProject()
-  const types = ctx.store.releases.currentTypes()
+  const current = ctx.store.releases.currentOnes()
   const view = async (project: ProjectRow): Promise<ProjectView> => {
     const rows = serving.get(project.id) ?? []
     const instances = await viewInstances(ctx, rows, project.name, sight)
@@ -68,7 +70,8 @@ export async function viewAll(ctx: Context): Promise<ProjectView[]> {
       project: withTroubles(project, instances),
       deploying: busy.has(project.id),
       domains: (domains.get(project.id) ?? []).map(({ domain }) => domain),
-      processes: wantedOf(project.processes, types.get(project.id) ?? ['web']),
+      processes: wantedOf(project.processes, current.get(project.id)?.types ?? ['web']),
+      static: Boolean(current.get(project.id)?.plan.static),
       instances,
     }
   }
@@ -79,11 +82,13 @@ export async function viewOne(ctx: Context, project: ProjectRow): Promise<Projec
   const sight = await ctx.watch.look()
   const rows = ctx.store.instances.ofProject(project.id, 'serving')
   const instances = await viewInstances(ctx, rows, project.name, sight)
+  const how = ctx.store.releases.how(project.id, project.currentRelease)
   return {
     project: withTroubles(project, instances),
     deploying: ctx.store.deployments.isBusy(project.id),
     domains: ctx.store.domains.ofProject(project.id).map(({ domain }) => domain),
-    processes: wantedOf(project.processes, ctx.store.releases.types(project.id, project.currentRelease)),
+    processes: wantedOf(project.processes, how.types),
+    static: how.plan.static !== null,
     instances,
   }
 }

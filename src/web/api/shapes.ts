@@ -66,6 +66,9 @@ export const project = z
     processes: z
       .record(z.string(), z.number().int())
       .meta({ description: 'wanted instances by process type', example: { web: 1 } }),
+    static: z.boolean().meta({
+      description: 'its live release is files that the front door serves, without a process of web',
+    }),
     instances: z.array(instance),
     domains: z.array(z.string()),
     createdAt: time,
