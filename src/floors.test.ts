@@ -24,7 +24,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
   ],
   [1, /^engine\/(archive|changes)\//],
   [2, /^engine\/(store|drivers|router)\//],
-  [3, /^engine\/(app-log|last-exits|memory-guard|background|context|routes)\.ts$/],
+  [3, /^engine\/(secrets|app-log|last-exits|memory-guard|background|context|routes)\.ts$/],
   [3, /^engine\/(app-log|metrics|pipeline)\//],
   [3, /^engine\/(backup|cron)\//],
   [4, /^engine\/use-cases\//],

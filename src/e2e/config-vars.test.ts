@@ -127,6 +127,72 @@ describe('config vars', { timeout: 180_000 }, () => {
     }
   })
 
+  test('values are in no log: of installs, builds, release phases, apps that live and that die, nor in any answer', async () => {
+    const secret = 'Sup3r-s3cret-of-leaky'
+    const talk = `console.log('app ' + process.env.LEAK); process.stdout.write('sp' + process.env.LEAK.slice(0, 9)); setTimeout(() => console.log(process.env.LEAK.slice(9)), 50);`
+    const files = (extra: string) => ({
+      'server.js': `${talk} ${extra}; require('node:http').createServer((q, s) => s.end('up')).listen(process.env.PORT)`,
+      'package.json': JSON.stringify({
+        name: 'leaky',
+        scripts: {
+          start: 'node server.js',
+          build: 'echo "build $LEAK"; env',
+          preinstall: 'echo "install $LEAK"',
+        },
+      }),
+      Procfile:
+        'web: node server.js\nrelease: echo "release $LEAK"; printf %s "$LEAK" | base64\nworker: node -e "console.log(process.env.LEAK); setInterval(() => {}, 1e6)"\n',
+    })
+    await done('create', 'leaky', '--no-remote')
+    await done('config', 'set', `LEAK=${secret}`, 'MODE=production', '-p', 'leaky')
+    const leaky = await workTree(files(''))
+    try {
+      const live = await leaky.push(pilot.remote('leaky'))
+      assertLive(live, 1)
+      assert.match(live.all, /build \*\*\*/)
+      assert.match(live.all, /release \*\*\*/)
+      assert.match(live.all, /MODE=production/, 'what is no secret stays')
+      await leaky.commit(files(`if (true) throw new Error('cannot reach ' + process.env.LEAK)`), 'Die')
+      const dead = await leaky.push(pilot.remote('leaky'))
+      assert.notEqual(dead.code, 0)
+      assert.match(dead.all, /cannot reach \*\*\*/)
+      const logs = await until('what the app wrote', async () => {
+        const { text } = await pilot.api('/api/project/leaky/logs?lines=1000')
+        return text.includes('app ***') && text.includes('sp***') && text.includes('worker.1')
+          ? text
+          : undefined
+      })
+      const answers = [live.all, dead.all, logs]
+      for (const path of [
+        'deployments',
+        'deployments/1',
+        'deployments/2',
+        'deployments/1/log',
+        'deployments/2/log',
+        'releases',
+        'logs?q=Sup3r',
+      ]) {
+        answers.push(answered(await pilot.api(`/api/project/leaky/${path}`)).text)
+      }
+      answers.push(
+        (await pilot.api('/api/audit')).text,
+        (await pilot.api('/api/project/leaky')).text,
+        pilot.log(),
+      )
+      for (const answer of answers) {
+        assert.doesNotMatch(answer, /Sup3r|s3cret|U3VwM3I/)
+      }
+      // files of logs too; what PM2 writes down is the app's own word, hidden when it is read
+      const kept = await holding(pilot.home, secret)
+      assert.deepEqual(
+        kept.filter((file) => !/^run\/launch\/leaky\/|^logs\/leaky\/(web|worker)\.1\.log$/.test(file)),
+        [],
+      )
+    } finally {
+      await leaky.remove()
+    }
+  })
+
   test('what is exported is imported as it was, over the command line and over the panel', async () => {
     const hard = {
       A: `it's "so" \\n $HOME #no`,

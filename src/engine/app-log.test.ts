@@ -6,6 +6,7 @@ import { removeDirectory, temporaryDirectory } from '../testing/temporary.ts'
 import { createAssembler } from './app-log/assemble.ts'
 import type { LogQuery } from './app-log/line.ts'
 import { readAppLog } from './app-log.ts'
+import { nothingHidden } from './domain/redact.ts'
 
 interface Chunk {
   readonly text: string
@@ -25,7 +26,7 @@ const record = ({ text, at = 0, stream = 'out', generation = 1, instance = 'web.
   })
 
 function parseAppLog(text: string, instance: string) {
-  const assembler = createAssembler(instance)
+  const assembler = createAssembler(instance, () => nothingHidden)
   const found = text.split('\n').flatMap((line) => assembler.push(line, 0, 0))
   return [...found, ...assembler.close(() => true)].map(({ line }) => line)
 }
@@ -78,7 +79,7 @@ async function query(files: Readonly<Record<string, string>>, wanted: Partial<Lo
   const directory = await temporaryDirectory('applog')
   try {
     for (const [name, text] of Object.entries(files)) await writeFile(path.join(directory, name), `${text}\n`)
-    const lines = await readAppLog(directory, { lines: 100, ...wanted })
+    const lines = await readAppLog({ directory, hiding: () => nothingHidden }, { lines: 100, ...wanted })
     return lines.map(({ instance, line }) => `${instance} ${line}`)
   } finally {
     await removeDirectory(directory)
@@ -115,5 +116,8 @@ test('of a big file only the end is read, and a project that never ran has no li
   const lines = await query({ 'web.1.log': many }, { lines: 100_000 })
   assert.ok(lines.length > 1_000 && lines.length < 6_000)
   assert.equal(lines.at(-1), `web.1 ${wide} 5999`)
-  assert.deepEqual(await readAppLog('/no/such/folder', { lines: 1 }), [])
+  assert.deepEqual(
+    await readAppLog({ directory: '/no/such/folder', hiding: () => nothingHidden }, { lines: 1 }),
+    [],
+  )
 })

@@ -1,8 +1,8 @@
 import { readNewest } from './app-log/history.ts'
-import type { AppLogLine, LogQuery } from './app-log/line.ts'
+import type { AppLog, AppLogLine, LogQuery } from './app-log/line.ts'
 
 /** What the apps wrote: the newest matching lines of all instances, oldest first. */
-export async function readAppLog(directory: string, query: LogQuery): Promise<AppLogLine[]> {
-  const { lines } = await readNewest(directory, query)
+export async function readAppLog(log: AppLog, query: LogQuery): Promise<AppLogLine[]> {
+  const { lines } = await readNewest(log, query)
   return lines.map(({ line }) => line)
 }

@@ -15,6 +15,7 @@ import type { Turns } from './pipeline/queue.ts'
 import type { Toolchains } from './pipeline/toolchain/toolchains.ts'
 import type { Router, Runtime, Source } from './ports.ts'
 import type { Routes } from './routes.ts'
+import type { Secrets } from './secrets.ts'
 import type { Store } from './store/store.ts'
 
 /** Hand-me-downs: what every part of the engine may need, made once in `engine.ts`. */
@@ -44,6 +45,7 @@ export interface Context {
   /** One-off commands under way, and those of scheduled jobs. */
   readonly runs: Set<OneOffUnderWay>
   readonly logs: DeploymentLogs
+  readonly secrets: Secrets
   readonly dependencies: Dependencies
   readonly toolchains: Toolchains
   readonly repositories: EngineRepositories

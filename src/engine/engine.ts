@@ -12,6 +12,7 @@ import { createDeploymentLogs } from './pipeline/log.ts'
 import { createTurns } from './pipeline/queue.ts'
 import { mendProcesses, reconcile } from './reconcile.ts'
 import { createRoutes } from './routes.ts'
+import { createSecrets } from './secrets.ts'
 import type { ProjectRow } from './store/projects.ts'
 import { createAccessCases } from './use-cases/access.ts'
 import { createAppLogCases } from './use-cases/app-logs.ts'
@@ -44,6 +45,7 @@ export type EngineDeps = Omit<
   | 'attempts'
   | 'runs'
   | 'logs'
+  | 'secrets'
   | 'background'
   | 'watch'
 >
@@ -52,6 +54,7 @@ export type EngineDeps = Omit<
 export function createEngine(deps: EngineDeps) {
   const closing = new AbortController()
   const watch = watchRuntime(deps.runtime, deps)
+  const secrets = createSecrets(deps)
   const ctx: Context = {
     ...deps,
     runtime: watch.runtime,
@@ -67,10 +70,11 @@ export function createEngine(deps: EngineDeps) {
     turns: createTurns(),
     builds: createBuildGate(deps.limits.builds),
     inOrder: createOrder(),
-    lastExits: rememberExits(deps.runtime, { clock: deps.clock, logDirectory: deps.paths.projectLogs }),
+    lastExits: rememberExits(deps.runtime, { clock: deps.clock, appLog: secrets.appLog }),
     attempts: new Map(),
     runs: new Set(),
     logs: createDeploymentLogs(),
+    secrets,
     background: createBackground(deps.report),
   }
   const deployments = createDeploymentCases(ctx)

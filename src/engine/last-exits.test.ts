@@ -3,6 +3,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { writeAppLog } from '../testing/engine-lab.ts'
 import { removeDirectory, temporaryDirectory } from '../testing/temporary.ts'
+import { nothingHidden } from './domain/redact.ts'
 import { exitSentence, reasonOf, rememberExits } from './last-exits.ts'
 import type { InstanceExit } from './ports.ts'
 
@@ -14,7 +15,10 @@ function listening(clock: () => number, directory = '/nowhere') {
     tell = listener
     return () => {}
   }
-  const exits = rememberExits({ onExit }, { clock, logDirectory: () => directory })
+  const exits = rememberExits(
+    { onExit },
+    { clock, appLog: () => ({ directory, hiding: () => nothingHidden }) },
+  )
   return { exits, end: (code: number) => tell({ ...ref, release: 1, code, signal: null }) }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { AppLog } from './app-log/line.ts'
 import { readAppLog } from './app-log.ts'
 import { tellingLines } from './domain/telling-lines.ts'
 import type { InstanceExit, Runtime } from './ports.ts'
@@ -52,7 +53,7 @@ interface Known {
 /** Remembers how each instance ended the last time, so that one that ends again and again can be explained. */
 export function rememberExits(
   runtime: Pick<Runtime, 'onExit'>,
-  deps: { readonly clock: () => number; readonly logDirectory: (project: string) => string },
+  deps: { readonly clock: () => number; readonly appLog: (project: string) => AppLog },
 ): LastExits {
   const last = new Map<string, Known>()
   const expected = new Map<string, MemoryUse>()
@@ -77,7 +78,7 @@ export function rememberExits(
     if (deps.clock() - at < arrivesWithinMs) await pause(arrivesWithinMs)
     const { project, type, index, generation } = instance
     const query = { lines: readLines, instance: `${type}.${index}`, generation }
-    const lines = await readAppLog(deps.logDirectory(project), query)
+    const lines = await readAppLog(deps.appLog(project), query)
     // it may run again by now and have written more
     const until = new Date(at + arrivesWithinMs / 2).toISOString()
     const written = lines.filter(({ time }) => time <= until).map(({ line }) => line)

@@ -1,5 +1,5 @@
 import { type LogRecord, parseLogRecord } from '../drivers/pm2/log-record.ts'
-import type { AppLogLine } from './line.ts'
+import type { AppLogLine, Hiding } from './line.ts'
 
 /**
  * The runtime records one write after the other; lines are put together here, by stream and generation. The
@@ -33,7 +33,7 @@ interface OpenLine {
 
 export type Assembler = ReturnType<typeof createAssembler>
 
-export function createAssembler(instance: string, from: Position = { base: 0, skip: 0 }) {
+export function createAssembler(instance: string, hiding: Hiding, from: Position = { base: 0, skip: 0 }) {
   const open = new Map<string, OpenLine>()
   let { base } = from
   let end = base
@@ -43,7 +43,7 @@ export function createAssembler(instance: string, from: Position = { base: 0, sk
   const emit = (facts: Omit<AppLogLine, 'line'>, line: string) => {
     count++
     if (base !== from.base || count > from.skip) {
-      found.push({ line: { ...facts, line }, after: { base, skip: count } })
+      found.push({ line: { ...facts, line: hiding(facts.release).line(line) }, after: { base, skip: count } })
     }
   }
   const close = (wanted: (open: OpenLine, key: string) => boolean) => {
@@ -107,7 +107,11 @@ export function createAssembler(instance: string, from: Position = { base: 0, sk
     open.delete(key)
     for (const [index, line] of parts.entries()) emit(index === 0 ? first : facts, line)
     const begun = parts.length === 0 ? first : facts
-    for (; rest.length > longestLine; rest = rest.slice(longestLine)) emit(begun, rest.slice(0, longestLine))
+    while (rest.length > longestLine) {
+      const cut = hiding(begun.release).cut(rest, longestLine)
+      emit(begun, rest.slice(0, cut))
+      rest = rest.slice(cut)
+    }
     if (rest) {
       open.set(key, { text: rest, facts: begun, lastAt: at })
     }

@@ -4,22 +4,28 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { until } from '../../testing/until.ts'
+import { createRedactor, nothingHidden } from '../domain/redact.ts'
 import { createFollowers, type FollowQuery, type LogBatch } from './follow.ts'
 import { readNewest } from './history.ts'
+import type { AppLog } from './line.ts'
 import { readWhole } from './whole.ts'
 
 interface Write {
   readonly stream?: 'out' | 'err'
   readonly generation?: number
   readonly instance?: string
+  readonly release?: number
   readonly at?: number
 }
 
 let clock = Date.now()
 
 /** One write of an app, as the runtime records it. */
-function record(text: string, { stream = 'out', generation = 1, instance = 'web.1', at }: Write = {}) {
-  const app_name = `shop/${instance}/v1/g${generation}`
+function record(
+  text: string,
+  { stream = 'out', generation = 1, instance = 'web.1', release = 1, at }: Write = {},
+) {
+  const app_name = `shop/${instance}/v${release}/g${generation}`
   const timestamp = new Date(at ?? clock++).toISOString()
   return `${JSON.stringify({ message: text, timestamp, type: stream, app_name })}\n`
 }
@@ -58,7 +64,9 @@ async function scene(work: (scene: Scene) => Promise<void>): Promise<void> {
         await appendFile(file(how.instance), record(text, how))
       },
       follow(query = {}) {
-        const viewer = createViewer((signal) => followers.follow(directory, { lines: 100, ...query }, signal))
+        const viewer = createViewer((signal) =>
+          followers.follow(logIn(directory), { lines: 100, ...query }, signal),
+        )
         viewers.push(viewer)
         return viewer
       },
@@ -168,7 +176,7 @@ test('what is written between two visits comes with the second', async () =>
 test('a page and the stream that goes on from it fit together', async () =>
   scene(async ({ directory, write, follow }) => {
     await write('whole\nnot ended')
-    const { lines, to } = await readNewest(directory, { lines: 10, type: 'web' }, { now: Date.now() })
+    const { lines, to } = await readNewest(logIn(directory), { lines: 10, type: 'web' }, { now: Date.now() })
     assert.deepEqual(
       lines.map(({ line }) => line.line),
       ['whole'],
@@ -248,8 +256,8 @@ test('who reads too slowly gets the number of lines that were missed, then the n
     await write('begin\n')
     const left = new AbortController()
     const followers = createFollowers({ clock: () => Date.now(), onError: (error) => assert.ifError(error) })
-    const slow = followers.follow(directory, { lines: 10 }, left.signal)
-    const quick = createViewer((signal) => followers.follow(directory, { lines: 10 }, signal))
+    const slow = followers.follow(logIn(directory), { lines: 10 }, left.signal)
+    const quick = createViewer((signal) => followers.follow(logIn(directory), { lines: 10 }, signal))
     assert.equal((await slow.next()).value?.entries.length, 1)
     for (let n = 0; n < 25; n++) await write(text(numbers(n * 1_000, n * 1_000 + 1_000)))
     await quick.until(25_001)
@@ -285,15 +293,48 @@ test('a log that cannot be followed or read is told, and no file of the others s
     for (const instance of ['web.1', 'web.3']) await write('here\n', { instance })
     await mkdir(path.join(directory, 'web.2.log'))
     const followers = createFollowers({ clock: () => Date.now(), onError: () => {} })
-    const batches = followers.follow(directory, { lines: 10 }, new AbortController().signal)
+    const batches = followers.follow(logIn(directory), { lines: 10 }, new AbortController().signal)
     await assert.rejects(batches.next(), { code: 'EISDIR' })
     assert.equal(followers.watched(), 0)
-    const whole = readWhole(directory, {}, new AbortController().signal)
+    const whole = readWhole(logIn(directory), {}, new AbortController().signal)
     await assert.rejects(whole.next(), { code: 'EISDIR' })
     await until('all files are closed', async () => (await openBelow(directory)).length === 0)
   }))
 
 /** What this process holds open there; Linux, elsewhere nothing. */
+test('what a release must not tell is hidden in its lines alone: in the past, live, whole, and from a search', async () =>
+  scene(async ({ directory, write, follow }) => {
+    const of7 = { release: 7 }
+    await write('past hidden-value\n', of7)
+    await write('another release: hidden-value\n')
+    const viewer = follow()
+    await viewer.until(2)
+    // in two writes of the app, and in a line that is so long that it comes in pieces
+    await write('live hidden-', of7)
+    await write('value!\n', of7)
+    await write(`${'x'.repeat(65_530)}hidden-va`, of7)
+    await write(`lue${'y'.repeat(10)}\n`, of7)
+    const seen = await viewer.until(5)
+    assert.deepEqual(seen.slice(0, 3), ['past ***', 'another release: hidden-value', 'live ***!'])
+    assert.deepEqual(
+      seen.slice(3).map((line) => line.replace(/^x+/, 'x')),
+      ['x', `***${'y'.repeat(10)}`],
+    )
+    const wholeLines: string[] = []
+    for await (const { line } of readWhole(logIn(directory), {}, new AbortController().signal))
+      wholeLines.push(line)
+    assert.deepEqual(wholeLines, seen)
+    const search = (text: string) => readNewest(logIn(directory), { lines: 10, search: text })
+    assert.equal((await search('hidden-v')).lines.length, 1, 'who searches for a guess learns nothing')
+    assert.equal((await search('***')).lines.length, 3)
+  }))
+
+/** Of release 7 `hidden-value` is hidden, of all others nothing. */
+function logIn(directory: string): AppLog {
+  const redactor = createRedactor(['hidden-value'])
+  return { directory, hiding: (release) => (release === 7 ? redactor : nothingHidden) }
+}
+
 async function openBelow(directory: string): Promise<string[]> {
   const names = await readdir('/proc/self/fd').catch(() => [] as string[])
   const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')))
@@ -310,7 +351,7 @@ test('a cursor that no server wrote is refused', () => {
     'web.1~00000000~-1~0',
     '~'.repeat(99),
   ]) {
-    const begin = () => followers.follow('/no/such/folder', { lines: 1, after }, AbortSignal.abort())
+    const begin = () => followers.follow(logIn('/no/such/folder'), { lines: 1, after }, AbortSignal.abort())
     assert.throws(begin, { code: 'invalid' }, after)
   }
 })

@@ -1,6 +1,6 @@
 import { type Cursor, type FilePosition, readCursor, writeCursor } from './cursor.ts'
 import { type Past, readNewest, readSince } from './history.ts'
-import { type AppLogLine, type LogQuery, lineFilter } from './line.ts'
+import { type AppLog, type AppLogLine, type LogQuery, lineFilter } from './line.ts'
 import type { Entry, Gap } from './ring.ts'
 import { Tail, type TailOptions } from './tail.ts'
 
@@ -26,17 +26,17 @@ const mostMissed = 5_000
 export type Followers = ReturnType<typeof createFollowers>
 
 /** Everybody who follows a project's log shares one tail; it ends with the last of them. */
-export function createFollowers(options: Omit<TailOptions, 'directory'>) {
+export function createFollowers(options: Omit<TailOptions, 'log'>) {
   const tails = new Map<string, { readonly tail: Tail; viewers: number }>()
   const inOrder = createLine()
 
-  const enter = (directory: string) => {
-    const found = tails.get(directory) ?? { tail: new Tail({ ...options, directory }), viewers: 0 }
-    tails.set(directory, found)
+  const enter = (log: AppLog) => {
+    const found = tails.get(log.directory) ?? { tail: new Tail({ ...options, log }), viewers: 0 }
+    tails.set(log.directory, found)
     found.viewers++
     return found.tail
   }
-  const leave = (directory: string) => {
+  const leave = ({ directory }: AppLog) => {
     const found = tails.get(directory)
     if (!found || --found.viewers > 0) return
     tails.delete(directory)
@@ -44,36 +44,36 @@ export function createFollowers(options: Omit<TailOptions, 'directory'>) {
   }
 
   async function* follow(
-    directory: string,
+    log: AppLog,
     query: FollowQuery,
     after: Cursor | null,
     signal: AbortSignal,
   ): AsyncGenerator<LogBatch> {
-    const tail = enter(directory)
+    const tail = enter(log)
     try {
       await tail.ready
       const { next, reach } = tail.published()
       // one at a time: each may read megabytes
       const past = await inOrder(() =>
         after
-          ? readSince(directory, { ...query, lines: mostMissed }, after, { reach })
-          : readNewest(directory, query, { reach }),
+          ? readSince(log, { ...query, lines: mostMissed }, after, { reach })
+          : readNewest(log, query, { reach }),
       )
       const place = new Map<string, FilePosition>(reach)
       for (const [instance, position] of past.from) place.set(instance, position)
       yield* batchesOf(past, place, after !== null)
       yield* live(tail, next, place, query, signal)
     } finally {
-      leave(directory)
+      leave(log)
     }
   }
 
   return {
     /** First the past, then what comes, without loss or repetition at the seam, until the signal is aborted. */
-    follow(directory: string, query: FollowQuery, signal: AbortSignal): AsyncGenerator<LogBatch> {
+    follow(log: AppLog, query: FollowQuery, signal: AbortSignal): AsyncGenerator<LogBatch> {
       // a bad place is refused before anything begins
       const after = query.after === undefined ? null : readCursor(query.after)
-      return follow(directory, query, after, signal)
+      return follow(log, query, after, signal)
     },
     /** How many projects are being followed. */
     watched: () => tails.size,

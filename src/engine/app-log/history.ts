@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { closingMs, createAssembler, type FoundLine, type Position } from './assemble.ts'
 import type { Cursor, FilePosition } from './cursor.ts'
 import { boundaryAt, createSplitter, fileOf, identify, instancesIn, openLog, readRange } from './file.ts'
-import { type AppLogLine, instanceFilter, type LogQuery, lineFilter } from './line.ts'
+import { type AppLog, type AppLogLine, instanceFilter, type LogQuery, lineFilter } from './line.ts'
 import { mergeByTime } from './merge.ts'
 
 /** What was written until now: read from the end, or from where a viewer left off. */
@@ -43,9 +43,9 @@ const windows = [128_000, 1_000_000, 4_000_000]
 const longestAbsence = 16_000_000
 
 /** The newest matching lines of all instances, oldest first. */
-export async function readNewest(directory: string, query: LogQuery, until: Until = {}): Promise<Past> {
+export async function readNewest(log: AppLog, query: LogQuery, until: Until = {}): Promise<Past> {
   const ofInstance = instanceFilter(query)
-  return readAll(directory, query, until, async (handle, _, end, read, instance) => {
+  return readAll(log, query, until, async (handle, _, end, read, instance) => {
     for (const window of windows) {
       const past = await read(await boundaryAt(handle, end - window), 0)
       const enough = past.lines.length >= query.lines || end <= window || !ofInstance(instance)
@@ -57,12 +57,12 @@ export async function readNewest(directory: string, query: LogQuery, until: Unti
 
 /** Everything that matches from `cursor` on, but not more than the newest `query.lines`. */
 export async function readSince(
-  directory: string,
+  log: AppLog,
   query: LogQuery,
   cursor: Cursor,
   until: Until = {},
 ): Promise<Past> {
-  return readAll(directory, query, until, async (handle, identity, end, read, instance) => {
+  return readAll(log, query, until, async (handle, identity, end, read, instance) => {
     const known = cursor.get(instance)
     const place = known && (known.identity === identity || known.identity === '') ? known : beginning
     if (end - place.base <= longestAbsence) return read(place.base, place.skip)
@@ -90,8 +90,9 @@ type ReadFile = (
   instance: string,
 ) => Promise<FilePast>
 
-async function readAll(directory: string, query: LogQuery, until: Until, readFile: ReadFile): Promise<Past> {
+async function readAll(log: AppLog, query: LogQuery, until: Until, readFile: ReadFile): Promise<Past> {
   const { reach } = until
+  const { directory, hiding } = log
   const instances = reach ? [...reach.keys()] : await instancesIn(directory)
   const files: FilePast[] = []
   // who goes on from here needs a place in every file, also in those that nothing is wanted of
@@ -107,7 +108,7 @@ async function readAll(directory: string, query: LogQuery, until: Until, readFil
       // emptied and filled anew since: what it holds now is still to come
       if (limit && limit.identity !== identity) continue
       const end = limit?.end ?? (await handle.stat()).size
-      const wanted = { handle, instance, identity, query, end, ends: endsLine(until, limit) }
+      const wanted = { handle, instance, identity, hiding, query, end, ends: endsLine(until, limit) }
       files.push(
         await readFile(handle, identity, end, (base, skip) => linesFrom(wanted, { base, skip }), instance),
       )
@@ -128,6 +129,7 @@ function endsLine({ now }: Until, reach: Reach | undefined): EndsLine {
 
 interface Wanted {
   readonly handle: FileHandle
+  readonly hiding: AppLog['hiding']
   readonly instance: string
   readonly identity: string
   readonly query: LogQuery
@@ -152,7 +154,7 @@ async function linesFrom(wanted: Wanted, start: Position): Promise<FilePast> {
     }
     if (lines.length > 2 * query.lines) drop(lines.length - query.lines)
   }
-  const assembler = createAssembler(instance, start)
+  const assembler = createAssembler(instance, wanted.hiding, start)
   const splitter = createSplitter(start.base, (text, at, stop) => keep(assembler.push(text, at, stop)))
   for await (const piece of readRange(wanted.handle, start.base, wanted.end)) splitter.push(piece)
   keep(assembler.close(wanted.ends))

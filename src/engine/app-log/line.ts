@@ -1,4 +1,14 @@
+import type { Redactor } from '../domain/redact.ts'
 import type { LogLine } from '../ports.ts'
+
+/** A project's log: its files, and what is hidden of what a release wrote into them. */
+export interface AppLog {
+  readonly directory: string
+  readonly hiding: Hiding
+}
+
+/** Asked for every line: the same release gives the same redactor. */
+export type Hiding = (release: number) => Redactor
 
 export interface AppLogLine extends LogLine {
   readonly generation: number

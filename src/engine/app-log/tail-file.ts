@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { type Assembler, closingMs, createAssembler, type FoundLine } from './assemble.ts'
 import { boundaryAt, createSplitter, identify, openLog, type RecordSplitter } from './file.ts'
 import type { PlacedLine, Reach } from './history.ts'
+import type { Hiding } from './line.ts'
 
 /** What one read takes, bytes: some thousand lines, so that viewers get their turn in between. */
 const pieceBytes = 256 * 1024
@@ -13,6 +14,7 @@ const lookBack = 64_000
 export class FileTail {
   readonly instance: string
   readonly #file: string
+  readonly #hiding: Hiding
   #handle: FileHandle | null = null
   #inode = 0
   #identity = ''
@@ -22,10 +24,11 @@ export class FileTail {
   /** Whether the file lost bytes that nobody has read. */
   #lost = false
 
-  constructor(file: string, instance: string) {
+  constructor(file: string, instance: string, hiding: Hiding) {
     this.#file = file
+    this.#hiding = hiding
     this.instance = instance
-    this.#assembler = createAssembler(instance)
+    this.#assembler = createAssembler(instance, hiding)
     this.#splitter = this.#createSplitter(0)
   }
 
@@ -118,7 +121,7 @@ export class FileTail {
     // what the old filling left unended is complete now
     this.#take(this.#assembler.close(() => true))
     this.#identity = ''
-    this.#assembler = createAssembler(this.instance, { base: place, skip: 0 })
+    this.#assembler = createAssembler(this.instance, this.#hiding, { base: place, skip: 0 })
     this.#splitter = this.#createSplitter(place)
   }
 

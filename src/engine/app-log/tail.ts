@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileOf, instancesIn } from './file.ts'
 import type { PlacedLine, Reach } from './history.ts'
+import type { AppLog } from './line.ts'
 import { mergeByTime } from './merge.ts'
 import { createRing, type Ring } from './ring.ts'
 import { FileTail } from './tail-file.ts'
@@ -21,7 +22,7 @@ export interface Published {
 }
 
 export interface TailOptions {
-  readonly directory: string
+  readonly log: AppLog
   /** Milliseconds since 1970. */
   readonly clock: () => number
   readonly onError: (error: unknown) => void
@@ -78,7 +79,7 @@ export class Tail {
 
   async #begin(): Promise<void> {
     this.#watch()
-    for (const instance of await instancesIn(this.#options.directory)) {
+    for (const instance of await instancesIn(this.#options.log.directory)) {
       await this.#add(instance).skipToEnd()
     }
     await this.#publish([])
@@ -160,19 +161,23 @@ export class Tail {
   async #findFiles(): Promise<void> {
     this.#namesChanged = false
     if (!this.#watcher) this.#watch()
-    const there = new Set(await instancesIn(this.#options.directory))
+    const there = new Set(await instancesIn(this.#options.log.directory))
     for (const instance of there) if (!this.#files.has(instance)) this.#add(instance)
   }
 
   #add(instance: string): FileTail {
-    const file = new FileTail(fileOf(this.#options.directory, instance), instance)
+    const file = new FileTail(
+      fileOf(this.#options.log.directory, instance),
+      instance,
+      this.#options.log.hiding,
+    )
     this.#files.set(instance, file)
     return file
   }
 
   #watch(): void {
     try {
-      this.#watcher = watch(this.#options.directory, { persistent: false }, (event) => {
+      this.#watcher = watch(this.#options.log.directory, { persistent: false }, (event) => {
         this.#stirred = true
         this.#namesChanged ||= event === 'rename'
         this.#stir()

@@ -1,28 +1,28 @@
 import { createAssembler, type FoundLine } from './assemble.ts'
 import { createSplitter, fileOf, instancesIn, openLog, readRange } from './file.ts'
-import { type AppLogLine, instanceFilter, type LogFilter, lineFilter } from './line.ts'
+import { type AppLog, type AppLogLine, instanceFilter, type LogFilter, lineFilter } from './line.ts'
 import { mergeStreams } from './merge.ts'
 
 /** Everything there is, by time, in the memory of one piece a file. */
 export async function* readWhole(
-  directory: string,
+  { directory, hiding }: AppLog,
   filter: LogFilter,
   signal: AbortSignal,
 ): AsyncGenerator<AppLogLine> {
   const instances = (await instancesIn(directory)).filter(instanceFilter(filter))
   const matches = lineFilter(filter)
-  const streams = instances.map((instance) => linesOf(fileOf(directory, instance), instance))
+  const streams = instances.map((instance) => linesOf(fileOf(directory, instance), instance, hiding))
   for await (const { line } of mergeStreams(streams)) {
     if (signal.aborted) return
     if (matches(line)) yield line
   }
 }
 
-async function* linesOf(file: string, instance: string): AsyncGenerator<FoundLine> {
+async function* linesOf(file: string, instance: string, hiding: AppLog['hiding']): AsyncGenerator<FoundLine> {
   const handle = await openLog(file)
   if (!handle) return
   try {
-    const assembler = createAssembler(instance)
+    const assembler = createAssembler(instance, hiding)
     let found: FoundLine[] = []
     const splitter = createSplitter(0, (text, start, stop) => {
       found.push(...assembler.push(text, start, stop))

@@ -1,4 +1,5 @@
 import type { Context, OneOffUnderWay } from '../context.ts'
+import { varsAtRun } from '../domain/config-vars.ts'
 import type { NamedCronJob } from '../domain/cron.ts'
 import type { CronOutcome } from '../domain/cron-run.ts'
 import { asRefusal, isRefusal } from '../domain/refusal.ts'
@@ -49,7 +50,10 @@ async function execute(
   index: number,
   signal: AbortSignal,
 ): Promise<CronOutcome> {
-  const { id, project, job } = work
+  const { id, project, job, release } = work
+  const veil = ctx.secrets.veil(project.name)
+  veil.hide(release.readableVars)
+  const hidden = veil.stream()
   const log = await ctx.logs.open(ctx.paths.cronLog(project.name, id))
   const output = boundedOutput(log)
   try {
@@ -58,7 +62,7 @@ async function execute(
       signal,
       timeoutMs: job.timeoutMs,
       job: cronMark(ctx.paths.home, id),
-      onLine: (line) => output.write(line),
+      onLine: (line) => output.write(hidden(line)),
     })
     return outcomeOf(exit)
   } finally {
@@ -69,7 +73,8 @@ async function execute(
 
 async function commandOf(ctx: Context, { project, job, release }: CronWork, index: number): Promise<Command> {
   const directory = ctx.paths.release(project.name, release.slug)
-  const { number, envVars, plan } = release
+  const { number, plan } = release
+  const envVars = varsAtRun(release)
   const place = { project: project.name, release: number, directory, envVars, plan }
   const command = await oneOff(ctx, place, `cron.${index}`, ['/bin/sh', '-c', job.command])
   return { ...command, env: { ...command.env, NODEPILOT_CRON: job.name } }

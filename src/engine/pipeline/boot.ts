@@ -150,6 +150,7 @@ async function startBatch(
   await ctx.failpoint('boot.reserved')
   const deadline = performance.now() + bootTimeoutMs
   await prepareFolders(ctx, ref.project)
+  ctx.secrets.learn(plan.project, plan.release, plan.envVars)
   const { memoryLimitMb } = plan.project
   const running = { ...plan, graceMs, memoryLimitMb }
   const instances = await ctx.runtime.start(await groupOf(ctx, ref, running, places))

@@ -7,6 +7,7 @@ import { webCount } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { NewRelease, Release } from '../domain/release.ts'
 import type { Source } from '../ports.ts'
+import type { Veil } from '../secrets.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { type AppConfig, whoSaid } from './app-config.ts'
 import { boot } from './boot.ts'
@@ -39,6 +40,8 @@ export interface Work {
   /** The number the release will have. */
   readonly release: number
   readonly journal: Journal
+  /** What stands behind it is in no line of the log. */
+  readonly veil: Veil
   readonly signal: AbortSignal
   /** Says what it waits for. */
   readonly waiting: { for(what: string): void; over(): void }
@@ -100,6 +103,7 @@ async function make(
  * phase has run for these files already; an old one must not run over a newer database.
  */
 export async function proveSlug(ctx: Context, work: Work, base: Release, vars: VarSet): Promise<Candidate> {
+  work.veil.hide(vars.envVars)
   requireVars(base.plan.env, vars.envVars)
   work.journal.skip(['Receive', 'Install', 'Build'], `files of v${base.slug}`)
   await linkRelease(ctx.paths.releases(work.project.name), work.release, base.slug)

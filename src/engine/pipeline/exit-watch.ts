@@ -61,7 +61,7 @@ async function lastLines(ctx: Context, ref: GroupRef, hasEnded: boolean): Promis
   const query = { lines: readLines, type: ref.type, generation: ref.generation }
   const until = performance.now() + (hasEnded ? 400 : 0)
   for (let seen = 0; ; ) {
-    const lines = await readAppLog(ctx.paths.projectLogs(ref.project), query)
+    const lines = await readAppLog(ctx.secrets.appLog(ref.project), query)
     const settled = lines.length > 0 && lines.length === seen
     if (settled || performance.now() >= until) return lines.map((line) => line.line)
     seen = lines.length

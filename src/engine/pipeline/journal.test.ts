@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { createVeil } from '../secrets.ts'
 import { openDatabase } from '../store/database.ts'
 import { createStore } from '../store/store.ts'
 import { createJournal, silentJournal } from './journal.ts'
@@ -20,8 +21,9 @@ function createRig() {
   const lines: string[] = []
   const time = { now: 0 }
   const log = { write: (line: string) => void lines.push(line), close() {} }
-  const journal = createJournal({ store, deploymentId, log, elapsed: () => time.now })
-  return { journal, lines, time, steps: () => store.deployments.find(project.id, 1)?.steps }
+  const veil = createVeil()
+  const journal = createJournal({ store, deploymentId, log, veil, elapsed: () => time.now })
+  return { journal, veil, lines, time, steps: () => store.deployments.find(project.id, 1)?.steps }
 }
 
 test('a step runs, is done, and leaves one line with its time', async () => {
@@ -87,4 +89,24 @@ test('a restart runs its steps without writing anything down', async () => {
     'done',
   )
   silentJournal.skip(['Build'], '')
+})
+
+test('values behind the veil are in no line and no note, also when one goes on in the next line', async () => {
+  const { journal, veil, lines, steps } = createRig()
+  veil.hide({ TOKEN: 'very-secret-token' })
+  await journal.step('Build', async (step) => {
+    step.note('echo very-secret-token')
+    step.say('TOKEN=very-secret-token')
+    step.say('TOKEN=very-secret')
+    step.say('-token, and so on')
+    veil.hide({ LATER: 'learnt-later' })
+    step.say('learnt-later')
+  })
+  journal.say('between: very-secret-token')
+  assert.deepEqual(
+    [...lines.slice(0, 4), lines.at(-1)],
+    ['  | TOKEN=***', '  | TOKEN=***', '  | ***, and so on', '  | ***', '  | between: ***'],
+  )
+  assert.deepEqual(steps()?.[0]?.note, 'echo ***')
+  assert.doesNotMatch(lines.join(), /secret|learnt/)
 })

@@ -1,4 +1,5 @@
 import { type StepName, stepNames } from '../domain/deployment.ts'
+import type { Veil } from '../secrets.ts'
 import type { Store } from '../store/store.ts'
 import type { DeploymentLog } from './log.ts'
 import { quoted, seconds, stepLine } from './output.ts'
@@ -27,10 +28,12 @@ export function createJournal(deps: {
   readonly store: Store
   readonly deploymentId: number
   readonly log: DeploymentLog
+  /** Hides the values of config vars. */
+  readonly veil: Pick<Veil, 'line' | 'stream'>
   /** Monotonic, ms. */
   readonly elapsed: () => number
 }): Journal {
-  const { store, deploymentId, log, elapsed } = deps
+  const { store, deploymentId, log, veil, elapsed } = deps
   const put = (
     name: StepName,
     status: 'running' | 'done' | 'failed' | 'skipped',
@@ -42,16 +45,17 @@ export function createJournal(deps: {
     async step(name, work) {
       const began = elapsed()
       let note = ''
+      const hidden = veil.stream()
       const heartbeat = createHeartbeat(() =>
         log.write(quoted(`… ${name.toLowerCase()}: still at it (${seconds(elapsed() - began)})`)),
       )
       const report: StepReport = {
         note: (text) => {
-          note = text
+          note = veil.line(text)
         },
         say: (line) => {
           heartbeat.rest()
-          log.write(quoted(line))
+          log.write(quoted(hidden(line)))
         },
       }
       put(name, 'running', null, note)
@@ -67,7 +71,7 @@ export function createJournal(deps: {
         log.write(stepLine(name, note, ms, failed))
       }
     },
-    say: (line) => log.write(quoted(line)),
+    say: (line) => log.write(quoted(veil.line(line))),
     skip(names, note) {
       for (const name of names) put(name, 'skipped', null, note)
     },

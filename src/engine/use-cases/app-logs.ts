@@ -15,16 +15,15 @@ export function createAppLogCases(ctx: Context) {
     clock: ctx.clock,
     onError: (error) => ctx.report.error('following a log', error),
   })
-  const directoryOf = (project: ProjectRow) => ctx.paths.projectLogs(project.name)
+  const logOf = (project: ProjectRow) => ctx.secrets.appLog(project.name)
 
   return {
     /** The newest matching lines, oldest first. */
-    read: (project: ProjectRow, query: LogQuery): Promise<AppLogLine[]> =>
-      readAppLog(directoryOf(project), query),
+    read: (project: ProjectRow, query: LogQuery): Promise<AppLogLine[]> => readAppLog(logOf(project), query),
 
     /** The same, and the cursor from which `follow` goes on without loss or repetition. */
     async page(project: ProjectRow, query: LogQuery): Promise<{ lines: AppLogLine[]; cursor: string }> {
-      const { lines, to } = await readNewest(directoryOf(project), query, { now: ctx.clock() })
+      const { lines, to } = await readNewest(logOf(project), query, { now: ctx.clock() })
       return { lines: lines.map(({ line }) => line), cursor: writeCursor(to) }
     },
 
@@ -34,10 +33,10 @@ export function createAppLogCases(ctx: Context) {
      * `after` with `invalid`.
      */
     follow: (project: ProjectRow, query: FollowQuery, signal: AbortSignal): AsyncGenerator<LogBatch> =>
-      followers.follow(directoryOf(project), query, AbortSignal.any([signal, ctx.closing])),
+      followers.follow(logOf(project), query, AbortSignal.any([signal, ctx.closing])),
 
     /** Everything there is, by time. */
     whole: (project: ProjectRow, filter: LogFilter, signal: AbortSignal): AsyncGenerator<AppLogLine> =>
-      readWhole(directoryOf(project), filter, signal),
+      readWhole(logOf(project), filter, signal),
   }
 }

@@ -7,6 +7,7 @@ import { createJournal } from '../pipeline/journal.ts'
 import type { DeploymentLog } from '../pipeline/log.ts'
 import { failure, header, success } from '../pipeline/output.ts'
 import { retireOld } from '../pipeline/retire.ts'
+import type { Veil } from '../secrets.ts'
 import type { Outcome } from '../store/deployments.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { noteChanges } from './changes.ts'
@@ -105,6 +106,7 @@ interface Books {
   readonly id: number
   readonly number: number
   readonly log: DeploymentLog
+  readonly veil: Veil
   readonly attempt: AttemptUnderWay
   readonly waiting: Waiting
   /** Aborted by the client, by a cancellation, or because the server ends. */
@@ -130,7 +132,8 @@ async function openBooks(ctx: Context, request: DeployRequest): Promise<Books> {
   supersedeOlder(ctx, underWay)
   const reasons = [underWay.controller.signal, ctx.closing, ...(request.signal ? [request.signal] : [])]
   const waiting = createWaiting(ctx, id, underWay, log)
-  return { id, number, log, attempt: underWay, waiting, signal: AbortSignal.any(reasons) }
+  const veil = ctx.secrets.veil(project.name)
+  return { id, number, log, veil, attempt: underWay, waiting, signal: AbortSignal.any(reasons) }
 }
 
 function register(
@@ -163,14 +166,17 @@ async function takeTurn(ctx: Context, request: DeployRequest, books: Books): Pro
 function beginWork(
   ctx: Context,
   request: DeployRequest,
-  { id, number, log, attempt, waiting, signal }: Books,
+  { id, number, log, veil, attempt, waiting, signal }: Books,
 ): Work {
   const project = findProject(ctx, request)
+  veil.hide(project.readableVars)
+  const { store } = ctx
   return {
     project,
     deployment: { id, number, source: request.source },
     release: ctx.store.releases.next(project.id),
-    journal: createJournal({ store: ctx.store, deploymentId: id, log, elapsed: () => performance.now() }),
+    journal: createJournal({ store, deploymentId: id, log, veil, elapsed: () => performance.now() }),
+    veil,
     signal,
     waiting,
     ticket: () => attempt.ticket,
@@ -262,7 +268,7 @@ async function giveUp(
 }
 
 function writeFailure(ctx: Context, books: Books, error: unknown): Refusal {
-  const refusal = asRefusal(error)
+  const refusal = books.veil.refusal(asRefusal(error))
   const deployment = ctx.store.deployments.get(books.id)
   const project = deployment && ctx.store.projects.find(deployment.projectId)
   const name = project?.name ?? 'a deleted project'

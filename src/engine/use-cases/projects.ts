@@ -98,7 +98,7 @@ export function createProjectCases(ctx: Context) {
 
     /** The newest lines of the apps, oldest first. */
     appLog: (project: ProjectRow, query: LogQuery): Promise<AppLogLine[]> =>
-      readAppLog(paths.projectLogs(project.name), query),
+      readAppLog(ctx.secrets.appLog(project.name), query),
 
     /** Everything of it ends and is removed: processes, releases, data, repository, logs, history. */
     async remove(project: ProjectRow, who: Who): Promise<void> {
