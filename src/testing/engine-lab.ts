@@ -283,8 +283,8 @@ export async function writeAppLog(group: GroupSpec, index: number, says: readonl
 
 /** The server's own Node and npm, whatever is asked for. */
 const serversOwn: EngineDeps['toolchains'] = {
-  choose: async () => ({ toolchain: currentToolchain(), manager: null }),
-  obtain: async () => ({ toolchain: currentToolchain(), manager: null }),
+  choose: async () => ({ toolchain: currentToolchain(), manager: null, npmConfig: {} }),
+  obtain: async () => ({ toolchain: currentToolchain(), manager: null, npmConfig: {} }),
   searchPath: () => process.env.PATH ?? '',
   prune: async () => [],
   cleanLeftovers: async () => {},

@@ -20,6 +20,8 @@ export const releasePlan = z.object({
   rootDir: z.string().default(''),
   /** The exact version of Node, `22.11.0`; null: the server's own. */
   node: z.string().nullable().default(null),
+  /** The package manager, `pnpm@10.34.8`, for commands that call it; null: npm, as the server has it. */
+  manager: z.string().nullable().default(null),
   /** null: `web` is a process. */
   static: staticFiles.nullable().default(null),
   /** What the app file says; a setting of the project wins, also one that was made after the release. */

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Refusal } from '../domain/refusal.ts'
-import { workspaceFolders } from './dependencies/workspaces.ts'
+import { pnpmPatterns, workspaceFolders } from './dependencies/workspaces.ts'
 import type { PackageJson } from './package-json.ts'
 import { readPackageJson } from './package-json.ts'
 
@@ -36,7 +36,10 @@ export async function findAppFolder(slug: string, rootDir: string): Promise<AppF
 }
 
 async function isWorkspace(slug: string, top: PackageJson, rootDir: string): Promise<boolean> {
-  return (await workspaceFolders(slug, top.workspaces)).includes(rootDir)
+  const folders = await workspaceFolders(slug, top.workspaces)
+  return (
+    folders.includes(rootDir) || (await workspaceFolders(slug, await pnpmPatterns(slug))).includes(rootDir)
+  )
 }
 
 async function requireFolder(slug: string, rootDir: string): Promise<void> {

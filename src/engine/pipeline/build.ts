@@ -1,5 +1,6 @@
 import { Refusal } from '../domain/refusal.ts'
 import { describeExit, type Exit, wasKilled } from '../shell.ts'
+import { commandName, kindOf, type ManagerKind } from './dependencies/run-install.ts'
 import type { Dependencies } from './dependencies.ts'
 import { type PackageJson, packageJsonSchema } from './package-json.ts'
 import { type BuildJob, type BuildTools, runScript } from './scripts.ts'
@@ -28,8 +29,9 @@ export interface BuildResult {
  */
 export async function build(request: BuildRequest): Promise<BuildResult> {
   const { slug, say, dependencies } = request
-  const what = request.command ?? 'npm run build'
-  const commands = commandsOf(request)
+  const kind = kindOf(request.tools?.manager ?? null)
+  const what = request.command ?? `${commandName(kind)} run build`
+  const commands = commandsOf(request, kind)
   if (commands.length === 0) return { note: 'no build script' }
   request.note?.(what)
   const hearing = listen(request)
@@ -49,13 +51,13 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
 
 type Commands = readonly { readonly event: string; readonly command: string }[]
 
-function commandsOf({ command = null, packageJson }: BuildRequest): Commands {
+function commandsOf({ command = null, packageJson }: BuildRequest, kind: ManagerKind): Commands {
   if (command !== null) return [{ event: 'build', command }]
   const scripts = packageJson?.scripts ?? {}
   if (!scripts.build) return []
-  return ['prebuild', 'build', 'postbuild'].flatMap((event) =>
-    scripts[event] ? [{ event, command: scripts[event] }] : [],
-  )
+  // yarn from 2 on knows no pre and post
+  const events = kind === 'berry' ? ['build'] : ['prebuild', 'build', 'postbuild']
+  return events.flatMap((event) => (scripts[event] ? [{ event, command: scripts[event] }] : []))
 }
 
 /** An app without a package.json, with a build command of its own. */

@@ -417,9 +417,12 @@ test('committed node_modules give way to the installed ones', async (t) => {
 test('without a lockfile npm installs in place, and says what to do about it', async (t) => {
   const { bed, files } = await bedWithTool(t)
   const { 'package-lock.json': _, ...rest } = files
-  const slug = await bed.app({ ...rest, 'yarn.lock': '' })
+  const slug = await bed.app(rest)
   assert.match((await bed.install(slug)).note, /^npm install/)
-  assert.match(bed.said.join('\n'), /warning: yarn.lock is not used yet[\s\S]*commit package-lock\.json/)
+  assert.match(
+    bed.said.join('\n'),
+    /hint: commit package-lock\.json: the same versions every time, and no npm when/,
+  )
   assert.equal(await exists(path.join(slug, 'package-lock.json')), false)
   assert.equal(await read(slug, tool), 'module.exports = "tool"\n')
 })

@@ -1,7 +1,8 @@
-import { access, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { lockfileNames } from './dependencies/explain.ts'
+import { readForeignLockfile } from './dependencies/foreign-lockfile.ts'
 import { type Lockfile, readLockfile } from './dependencies/lockfile.ts'
-import { runNpm } from './dependencies/npm.ts'
 import {
   findOwnScripts,
   leaveModulesAlone,
@@ -9,6 +10,13 @@ import {
   runOwnScripts,
 } from './dependencies/own-scripts.ts'
 import { DamagedTree, type PlaceMode } from './dependencies/place.ts'
+import {
+  commandName,
+  installLabel,
+  kindOf,
+  type ManagerKind,
+  runInstall,
+} from './dependencies/run-install.ts'
 import { makePrivate, markShared, sharedRoots } from './dependencies/shared.ts'
 import { fingerprint, planStaging, type Staging, writeStaging } from './dependencies/staging.ts'
 import {
@@ -19,6 +27,7 @@ import {
   type ModuleStore,
 } from './dependencies/store.ts'
 import { findNpm } from './dependencies/toolchain.ts'
+import { leadToRegistry } from './dependencies/yarn-registry.ts'
 import type { PackageJson } from './package-json.ts'
 import { type BuildJob, type BuildTools, toolsPath } from './scripts.ts'
 import { noNpm } from './toolchain/registry.ts'
@@ -93,11 +102,14 @@ async function installDependencies(
   await mkdir(tools.buildHome, { recursive: true })
   if (job.home !== undefined) await mkdir(job.home, { recursive: true })
   const app = job.packageJson
-  if (app === null) return notShared('no dependencies')
-  if (!hasDependencies(app)) return installNothing(app, job, tools)
-  const lockfile = await readLockfile(job.slug)
-  if (lockfile === null) return installWithoutLockfile(job, tools)
-  const staging = await planStaging(job.slug, app, lockfile)
+  if (app === null) return notShared(nothingNote(tools))
+  const kind = kindOf(tools.manager)
+  const lockfile =
+    kind === 'npm' ? await readLockfile(job.slug) : await readForeignLockfile(job.slug, app, kind)
+  // what pnpm installs may be named in its workspaces alone
+  if (!hasDependencies(app) && (kind === 'npm' || lockfile === null)) return installNothing(app, job, tools)
+  if (lockfile === null) return installWithoutLockfile(kind, job, tools)
+  const staging = await planStaging(job.slug, app, lockfile, kind)
   if (staging.unkeepable !== null) return installInPlace(job, staging.unkeepable, tools)
   return installKept({ job, app, lockfile, staging, store, tools })
 }
@@ -109,35 +121,46 @@ function hasDependencies(app: PackageJson): boolean {
 }
 
 async function installNothing(app: PackageJson, job: InstallJob, tools: BuildTools): Promise<Installation> {
-  await runOwnScripts(await findOwnScripts(job.slug, app, [], []), job, tools)
-  return notShared('no dependencies')
+  await runOwnScripts(await findOwnScripts(job.slug, app, [], [], kindOf(tools.manager)), job, tools)
+  return notShared(nothingNote(tools))
 }
 
-async function installWithoutLockfile(job: InstallJob, tools: BuildTools): Promise<Installation> {
-  const other = await foreignLockfile(job.slug)
-  if (other) job.say(`warning: ${other} is not used yet: npm chooses the versions.`)
-  job.say('hint: commit package-lock.json: the same versions every time, and no npm when it is unchanged.')
-  return npmInSlug('install', job, tools)
+async function installWithoutLockfile(
+  kind: ManagerKind,
+  job: InstallJob,
+  tools: BuildTools,
+): Promise<Installation> {
+  const name = commandName(kind)
+  job.say(
+    `hint: commit ${lockfileOf(kind)}: the same versions every time, and no ${name} when it is unchanged.`,
+  )
+  return inSlug(false, job, tools)
 }
 
 async function installInPlace(job: InstallJob, reason: string, tools: BuildTools): Promise<Installation> {
   job.say(`node_modules cannot be kept for the next time: ${reason}.`)
-  return npmInSlug('ci', job, tools)
+  return inSlug(true, job, tools)
 }
 
-/** npm runs the app's own scripts here itself. */
-async function npmInSlug(
-  command: 'ci' | 'install',
-  job: InstallJob,
-  tools: BuildTools,
-): Promise<Installation> {
+/** The package manager runs the app's own scripts here itself. */
+async function inSlug(frozen: boolean, job: InstallJob, tools: BuildTools): Promise<Installation> {
   await clearRoots(job.slug, [])
-  await runNpm(
-    { command, cwd: job.slug, noCache: job.noCache, variables: job.configVars, home: job.home },
+  await runInstall(
+    { frozen, cwd: job.slug, noCache: job.noCache, variables: job.configVars, home: job.home },
     job,
     tools,
   )
-  return notShared(`npm ${command}, Node ${tools.toolchain.nodeVersion}`)
+  return notShared(installNote(frozen, tools))
+}
+
+/** `pnpm install, Node 22.11.0` */
+function installNote(frozen: boolean, { manager, toolchain }: BuildTools): string {
+  return `${installLabel(kindOf(manager), frozen)}, Node ${toolchain.nodeVersion}`
+}
+
+function nothingNote({ toolchain }: BuildTools): string {
+  // only a Node of its own is worth a word
+  return `no dependencies${toolchain.headers === null ? '' : `, Node ${toolchain.nodeVersion}`}`
 }
 
 interface KeptInstall {
@@ -152,23 +175,22 @@ interface KeptInstall {
 async function installKept(given: KeptInstall): Promise<Installation> {
   const { job, app, lockfile, store, tools } = given
   const { links, readers } = lockfile
-  const own = await findOwnScripts(job.slug, app, links, [])
+  const kind = kindOf(tools.manager)
+  const own = await findOwnScripts(job.slug, app, links, [], kind)
   const shareable = tools.confinement.kind === 'permissions' && !job.privateCopy && !(await store.reflinks())
   const shared = shareable && readers.length === 0 && leaveModulesAlone(own)
   const kept = await placeSound(await keepRequest(given), shared ? 'link' : 'copy', job, store)
   if (shared) await markShared(job.slug, kept.manifest.roots)
   await markLinkedCommands(job.slug, links)
   // Scripts of dependencies can only be read where they lie.
-  const scripts = readers.length ? await findOwnScripts(job.slug, app, links, readers) : own
+  const scripts = readers.length ? await findOwnScripts(job.slug, app, links, readers, kind) : own
   const confine = shared
   await runOwnScripts(
     scripts.map((script) => ({ ...script, confine })),
     job,
     tools,
   )
-  const note = kept.fresh
-    ? `npm ci, Node ${tools.toolchain.nodeVersion}`
-    : `${count(kept.manifest.packages)} kept`
+  const note = kept.fresh ? installNote(true, tools) : `${count(kept.manifest.packages)} kept`
   return { note, shared }
 }
 
@@ -183,11 +205,12 @@ async function keepRequest({ job, lockfile, staging, tools }: KeptInstall): Prom
   const variables = pick(job.configVars, staging.variables)
   const install = async (directory: string) => {
     await writeStaging(staging, directory)
+    if (kindOf(manager) === 'yarn') await leadToRegistry(directory, tools.npmConfig.npm_config_registry)
     // Not confined: nothing is shared yet, and unpackers that run as root need its powers.
     // what other apps share is made where no app has been before: a .npmrc in HOME would be obeyed
     const home = await mkdtemp(path.join(tools.buildHome, 'npm-'))
     try {
-      await runNpm({ command: 'ci', cwd: directory, noCache: job.noCache, variables, home }, job, tools)
+      await runInstall({ frozen: true, cwd: directory, noCache: job.noCache, variables, home }, job, tools)
     } finally {
       await rm(home, { recursive: true, force: true })
     }
@@ -221,15 +244,8 @@ function notShared(note: string): Installation {
   return { note, shared: false }
 }
 
-async function foreignLockfile(slug: string): Promise<string | null> {
-  for (const name of ['pnpm-lock.yaml', 'yarn.lock', 'bun.lock', 'bun.lockb']) {
-    const found = await access(path.join(slug, name)).then(
-      () => true,
-      () => false,
-    )
-    if (found) return name
-  }
-  return null
+function lockfileOf(kind: ManagerKind): string {
+  return kind === 'npm' ? 'package-lock.json' : lockfileNames[kind]
 }
 
 function pick(from: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {

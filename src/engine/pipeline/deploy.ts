@@ -177,7 +177,8 @@ async function install(ctx: Context, work: Work, slug: string, app: App): Promis
   return work.journal.step('Install', async (step) => {
     const { say } = step
     const folders = [path.join(slug, app.rootDir), slug]
-    const asking = { folders, packageJson: app.packageJson, node: app.config.node }
+    const top = { folder: app.installIn, packageJson: app.installed }
+    const asking = { folders, packageJson: app.packageJson, node: app.config.node, top }
     const tools = await ctx.toolchains.choose(asking, { signal: work.signal, say })
     const { note } = await ctx.dependencies.install({
       slug: app.installIn,

@@ -14,7 +14,7 @@ export interface Place {
   /** The slug. */
   readonly directory: string
   readonly envVars: Readonly<Record<string, string>>
-  readonly plan: Pick<ReleasePlan, 'node' | 'rootDir'>
+  readonly plan: Pick<ReleasePlan, 'node' | 'manager' | 'rootDir'>
 }
 
 /** A command with the directory, the environment and the powers of the release's instances, and no port. */

@@ -40,7 +40,7 @@ export interface BuildJob {
   readonly say: (line: string) => void
   readonly signal: AbortSignal
   /** The app's Node and package manager. */
-  readonly tools?: Pick<BuildTools, 'toolchain' | 'manager'>
+  readonly tools?: Pick<BuildTools, 'toolchain' | 'manager' | 'npmConfig'>
   /** HOME: caches of tools, never the home of a person, and never another project's, whose npm would obey it. */
   readonly home?: string
   /** The project's own limits, where they differ from the server's. */
@@ -104,6 +104,7 @@ export function scriptCommand(
     NODE_ENV: 'production',
     ...job.configVars,
     ...npmEnvironment(script, job.slug, tools, manager),
+    ...managerEnvironment(manager),
   }
   const searchPath = job.configVars.PATH ?? toolsPath(tools)
   const PATH = [...binFolders(job.slug, script.folder), ...gypFolder(manager), searchPath].join(
@@ -157,14 +158,36 @@ function npmEnvironment(
     INIT_CWD: slug,
     npm_config_local_prefix: slug,
     npm_config_cache: npmCache,
-    npm_config_user_agent: `npm/${manager?.version ?? '?'} node/v${nodeVersion} ${platform} ${arch} workspaces/${workspaces}`,
-    ...(manager?.directory
+    npm_config_user_agent: `${userAgent(manager)} node/v${nodeVersion} ${platform} ${arch} workspaces/${workspaces}`,
+    // what asks for the package manager that runs it (npm-run-all) starts this
+    ...(manager?.bin ? { npm_execpath: path.join(manager.bin, manager.name) } : {}),
+    ...(manager?.name === 'npm' && manager.directory
       ? {
           npm_execpath: path.join(manager.directory, 'bin/npm-cli.js'),
           npm_config_node_gyp: path.join(manager.directory, 'node_modules/node-gyp/bin/node-gyp.js'),
         }
       : {}),
   }
+}
+
+/**
+ * What a package manager must be told where something runs that may call it (`pnpm start`): it is the one of
+ * `packageManager` already, and installs nothing of its own accord.
+ */
+export function managerEnvironment(manager: PackageManager | null): Record<string, string> {
+  if (manager?.name === 'yarn') return { YARN_IGNORE_PATH: '1', YARN_NODE_LINKER: 'node-modules' }
+  if (manager?.name !== 'pnpm') return {}
+  return {
+    npm_config_manage_package_manager_versions: 'false',
+    npm_config_verify_deps_before_run: 'false',
+    pnpm_config_pm_on_fail: 'ignore',
+    pnpm_config_verify_deps_before_run: 'false',
+  }
+}
+
+function userAgent(manager: PackageManager | null): string {
+  const own = `${manager?.name ?? 'npm'}/${manager?.version ?? '?'}`
+  return manager === null || manager.name === 'npm' ? own : `${own} npm/?`
 }
 
 /** As npm: `null` and `false` are empty, lists are numbered, objects are joined by `_`. */
@@ -191,6 +214,6 @@ function binFolders(slug: string, folder: string): string[] {
 }
 
 function gypFolder(manager: PackageManager | null): string[] {
-  if (!manager?.directory) return []
+  if (manager?.name !== 'npm' || manager.directory === null) return []
   return [path.join(manager.directory, 'node_modules/@npmcli/run-script/lib/node-gyp-bin')]
 }

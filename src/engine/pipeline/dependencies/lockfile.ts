@@ -3,9 +3,10 @@ import path from 'node:path'
 import { z } from 'zod'
 import { Refusal } from '../../domain/refusal.ts'
 
-/** What npm's lockfile says about the shape of the tree it will install. */
+/** What is known from a lockfile about the shape of the tree that will be installed. */
 export interface Lockfile {
-  readonly file: 'package-lock.json' | 'npm-shrinkwrap.json'
+  /** `package-lock.json` */
+  readonly file: string
   readonly bytes: Buffer
   /** Folders that get a `node_modules`: '' for the root, `packages/x`. Parents come first. */
   readonly roots: readonly string[]
@@ -15,6 +16,8 @@ export interface Lockfile {
   readonly archives: readonly string[]
   /** Installed packages whose install scripts read the app's source. */
   readonly readers: readonly string[]
+  /** More files of the app that decide what is installed: settings, patches. Of npm, `.npmrc` is known by name. */
+  readonly extra: readonly string[]
   /** Why the tree can only be installed in its place, and not be kept; null for nearly all. */
   readonly unkeepable: string | null
 }
@@ -23,7 +26,7 @@ export interface Lockfile {
  * Dependencies whose own install script looks into the app that installs them (INIT_CWD), so that it must
  * run for every release: Prisma's client generates code from the app's schema.
  */
-const sourceReaders = new Set(['@prisma/client', 'msw'])
+export const sourceReaders: ReadonlySet<string> = new Set(['@prisma/client', 'msw'])
 
 const entry = z.looseObject({
   link: z.boolean().optional(),
@@ -71,11 +74,12 @@ export function parseLockfile(file: Lockfile['file'], bytes: Buffer): Lockfile {
     links: [...links].sort(),
     archives: [...archives].sort(),
     readers,
+    extra: [],
     unkeepable,
   }
 }
 
-const nothing = { roots: [''], links: [], archives: [], readers: [] }
+const nothing = { roots: [''], links: [], archives: [], readers: [], extra: [] }
 
 function parse(file: string, bytes: Buffer): z.infer<typeof schema> {
   let json: unknown
@@ -123,7 +127,7 @@ function packageName(location: string): string {
 }
 
 /** Relative, below, and spelled the plain way. */
-function isInside(location: string): boolean {
+export function isInside(location: string): boolean {
   if (path.posix.isAbsolute(location) || /[\\\0]/.test(location)) return false
   return !path.posix.normalize(location).split('/').includes('..')
 }

@@ -1,42 +1,9 @@
 import { Refusal } from '../../domain/refusal.ts'
 import { type Command, describeExit, type Exit, wasKilled } from '../../shell.ts'
-import { runBuildCommand } from '../build-command.ts'
-import { type BuildJob, type BuildTools, baseEnvironment } from '../scripts.ts'
+import { type BuildTools, baseEnvironment } from '../scripts.ts'
+import type { InstallRun } from './run-install.ts'
 
-/** Runs npm, and says in one sentence why it failed. */
-
-export interface NpmRun {
-  readonly command: 'ci' | 'install'
-  readonly cwd: string
-  /** Fetches anew what the download cache could answer (`-o no-cache`). */
-  readonly noCache: boolean
-  /** Added to the environment: variables that .npmrc asks for, or all config vars in the app's own folder. */
-  readonly variables: Readonly<Record<string, string>>
-  /** HOME of npm and of the dependencies' own scripts. */
-  readonly home?: string | undefined
-}
-
-/** Refuses with `install_failed`, `disk_full`, `out_of_memory`, and as `shell.run` does. */
-export async function runNpm(npm: NpmRun, job: BuildJob, tools: BuildTools): Promise<void> {
-  const errors: string[] = []
-  const exit = await runBuildCommand(npmCommand(npm, tools), {
-    signal: job.signal,
-    job: job.job,
-    isolation: tools.isolation,
-    limits: job.limits ?? tools.limits,
-    failure: 'install_failed',
-    onLine: (line) => {
-      if (line.trim() === '' || isNoise(line)) return
-      job.say(line)
-      const error = /^npm (?:error|ERR!) ?(.*)$/.exec(line)?.[1]
-      if (error !== undefined && errors.length < longestExplanation) errors.push(error)
-    },
-  })
-  if (exit.code !== 0) throw explainNpm(npm, exit, errors)
-}
-
-/** Lines kept of npm's explanation: the code comes first, a compiler's output may follow. */
-const longestExplanation = 400
+/** npm's command line, and in one sentence why it failed. */
 
 /** npm's own would keep people waiting for over a minute when the registry is away. What the operator sets wins. */
 export const patience = {
@@ -46,7 +13,11 @@ export const patience = {
 }
 
 /** Development dependencies come along: the build needs them. */
-export function npmCommand({ command, cwd, noCache, variables, home }: NpmRun, tools: BuildTools): Command {
+export function npmCommand(
+  { frozen, cwd, noCache, variables, home }: InstallRun,
+  tools: BuildTools,
+): Command {
+  const command = frozen ? 'ci' : 'install'
   const args = [
     command,
     '--include=dev',
@@ -66,7 +37,7 @@ export function npmCommand({ command, cwd, noCache, variables, home }: NpmRun, t
 
 /** Exported for its tests: npm's own words in, one sentence and a next step out. */
 export function explainNpm(
-  { command }: Pick<NpmRun, 'command'>,
+  { command }: { readonly command: 'ci' | 'install' },
   exit: Pick<Exit, 'code' | 'signal'>,
   errors: readonly string[],
 ): Refusal {
@@ -213,7 +184,7 @@ function locally(command: string): string {
 }
 
 /** npm points at logs that are not written, and advertises itself. */
-function isNoise(line: string): boolean {
+export function isNoise(line: string): boolean {
   return (
     /^npm (error|ERR!) (A complete log of this run|Log files were not written|You can rerun)/.test(line) ||
     /^npm notice/.test(line)

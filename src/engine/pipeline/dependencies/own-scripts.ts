@@ -4,6 +4,7 @@ import { Refusal } from '../../domain/refusal.ts'
 import { describeExit, wasKilled } from '../../shell.ts'
 import { type PackageJson, readPackageJson } from '../package-json.ts'
 import { type BuildJob, type BuildTools, findScript, runScript, type Script } from '../scripts.ts'
+import { installLabel, kindOf, type ManagerKind } from './run-install.ts'
 
 /**
  * The install scripts that belong to the app, not to the kept tree: its own, those of its workspaces, and
@@ -30,10 +31,13 @@ export async function findOwnScripts(
   app: PackageJson,
   links: readonly string[],
   readers: readonly string[],
+  kind: ManagerKind,
 ): Promise<Script[]> {
   const scripts = await collect(slug, readers, dependencyEvents)
-  scripts.push(...(await collect(slug, links, linkedEvents)))
-  for (const event of rootEvents) scripts.push(...(await script(slug, '', app, event)))
+  // yarn from 2 on knows no prepare
+  const known = (event: string) => kind !== 'berry' || !event.includes('prep')
+  scripts.push(...(await collect(slug, links, linkedEvents.filter(known))))
+  for (const event of rootEvents.filter(known)) scripts.push(...(await script(slug, '', app, event)))
   return scripts
 }
 
@@ -64,7 +68,7 @@ export async function runOwnScripts(
       })
     }
     throw new Refusal('install_failed', `the app's own script "${which}" ${describeExit(exit)}`, {
-      hint: 'run "npm ci" locally, fix the line above, commit, push again',
+      hint: `run "${installLabel(kindOf(tools.manager), true)}" locally, fix the line above, commit, push again`,
     })
   }
 }

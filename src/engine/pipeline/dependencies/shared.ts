@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { checkRoots } from './store.ts'
@@ -12,6 +12,8 @@ const noteFile = 'node_modules/.nodepilot-shared.json'
 const note = z.object({ roots: z.array(z.string().regex(/(^|\/)node_modules$/)).min(1) })
 
 export async function markShared(slug: string, roots: readonly string[]): Promise<void> {
+  // of a monorepo, only its workspaces may have modules
+  await mkdir(path.join(slug, 'node_modules'), { recursive: true })
   await writeFile(path.join(slug, noteFile), JSON.stringify({ roots }))
 }
 

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type PackageJson, readPackageJson } from '../package-json.ts'
 import type { Lockfile } from './lockfile.ts'
+import type { ManagerKind } from './run-install.ts'
 import type { PackageManager, Toolchain } from './toolchain.ts'
 import { workspaceFolders } from './workspaces.ts'
 
@@ -42,7 +43,13 @@ const linkedFields = [...rootFields, 'name', 'version', 'bin', 'directories']
 const unkeepableSettings =
   /^\s*(install-links|cafile|prefix|global|location|workspaces?|globalconfig|userconfig)\s*=/m
 
-export async function planStaging(slug: string, app: PackageJson, lockfile: Lockfile): Promise<Staging> {
+export async function planStaging(
+  slug: string,
+  app: PackageJson,
+  lockfile: Lockfile,
+  kind: ManagerKind = 'npm',
+): Promise<Staging> {
+  if (kind !== 'npm') return planForeign(slug, lockfile, kind)
   const npmrc = await readFile(path.join(slug, '.npmrc'), 'utf8').catch(() => null)
   const files: { path: string; content: string | Buffer }[] = [
     { path: 'package.json', content: reduce(app, rootFields) },
@@ -54,6 +61,42 @@ export async function planStaging(slug: string, app: PackageJson, lockfile: Lock
     unkeepable = await addLinked(slug, app, lockfile, files)
   }
   return { files, variables: variablesOf(npmrc), unkeepable }
+}
+
+/** What other managers read besides; yarn's and bun's lockfiles know the app by its name. */
+const foreignFields: Readonly<Record<Exclude<ManagerKind, 'npm'>, readonly string[]>> = {
+  pnpm: ['pnpm', 'dependenciesMeta', 'resolutions'],
+  yarn: ['private', 'resolutions', 'flat'],
+  berry: ['name', 'private', 'bin', 'resolutions', 'dependenciesMeta', 'installConfig'],
+  bun: ['name', 'catalog', 'catalogs', 'trustedDependencies', 'patchedDependencies', 'resolutions'],
+}
+
+/** As they stand in the files: what npm would pass over may mean something to others (catalogs, nohoist). */
+async function planForeign(
+  slug: string,
+  lockfile: Lockfile,
+  kind: Exclude<ManagerKind, 'npm'>,
+): Promise<Staging> {
+  const files: { path: string; content: string | Buffer }[] = []
+  for (const folder of ['', ...lockfile.links]) {
+    const name = path.posix.join(folder, 'package.json')
+    const text = (await readFile(path.join(slug, name), 'utf8')).replace(/^\uFEFF/, '')
+    const raw = JSON.parse(text) as Record<string, unknown>
+    const fields = [...(folder === '' ? rootFields : linkedFields), ...foreignFields[kind]]
+    files.push({ path: name, content: reduce(raw, fields) })
+    if (folder === '') continue
+    for (const command of commandsOf(folder, raw)) files.push({ path: command, content: '' })
+  }
+  files.push({ path: lockfile.file, content: lockfile.bytes })
+  let { unkeepable } = lockfile
+  for (const name of [...lockfile.archives, ...lockfile.extra]) {
+    const content = await readFile(path.join(slug, name)).catch(() => null)
+    if (content === null) unkeepable ??= `a package.json names "${name}", which is not there`
+    else files.push({ path: name, content })
+  }
+  const settings = files.filter(({ path: name }) => lockfile.extra.includes(name))
+  const variables = settings.flatMap(({ content }) => variablesOf(content.toString()))
+  return { files, variables: [...new Set(variables)].sort(), unkeepable }
 }
 
 async function addLinked(
@@ -79,8 +122,9 @@ async function addLinked(
 }
 
 /** npm links a command only where its file is, so an empty one stands for it; the app's own is what it runs. */
-function commandsOf(folder: string, { bin }: PackageJson): string[] {
-  const targets = typeof bin === 'string' ? [bin] : Object.values(bin ?? {})
+function commandsOf(folder: string, { bin }: { readonly bin?: unknown }): string[] {
+  const values: unknown[] = typeof bin === 'string' ? [bin] : Object.values(bin ?? {})
+  const targets = values.filter((value) => typeof value === 'string')
   const files = targets.map((target) => path.posix.join(folder, path.posix.join('/', target)))
   return [...new Set(files)]
     .filter((file) => !file.endsWith('/') && path.posix.basename(file) !== 'package.json')
@@ -127,7 +171,7 @@ export async function writeStaging(staging: Staging, directory: string): Promise
   }
 }
 
-function reduce(app: PackageJson, fields: readonly string[]): string {
+function reduce(app: Readonly<Record<string, unknown>>, fields: readonly string[]): string {
   const kept = fields.filter((field) => !isEmpty(app[field])).map((field) => [field, app[field]])
   return `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`
 }
@@ -145,7 +189,7 @@ function unkeepableSetting(npmrc: string | null): string | null {
 }
 
 function variablesOf(npmrc: string | null): string[] {
-  const names = [...(npmrc ?? '').matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\??\}/g)].map(
+  const names = [...(npmrc ?? '').matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\?|:?-[^}]*)?\}/g)].map(
     (match) => match[1] ?? '',
   )
   return [...new Set(names)].sort()

@@ -15,7 +15,7 @@ import {
 import path from 'node:path'
 import { Refusal } from '../../domain/refusal.ts'
 import { createExclusive } from '../toolchain/exclusive.ts'
-import type { Manifest } from './manifest.ts'
+import type { Manifest, ManifestDirectory } from './manifest.ts'
 import type { PlaceMode } from './place.ts'
 import { listTree, placeTree } from './trees.ts'
 
@@ -104,8 +104,8 @@ export function createModuleStore({ directory, now, keptOwner }: StoreOptions): 
     await mkdir(tree, { recursive: true, mode: 0o700 })
     const installed = await install(tree)
     const roots = await existing(tree, installed.roots)
-    const packages = await countPackages(tree)
     const directories = await listTree(tree, roots, keptOwner, signal)
+    const packages = (await countLocked(tree)) ?? countFolders(directories)
     const files = directories.flatMap((folder) => folder.files)
     const bytes = files.reduce((sum, file) => sum + file[1], 0)
     const id = randomBytes(8).toString('hex')
@@ -211,15 +211,21 @@ async function existing(tree: string, roots: readonly string[]): Promise<string[
   return found
 }
 
-/** npm notes what it really installed for this platform. */
-async function countPackages(tree: string): Promise<number> {
+/** npm notes what it really installed for this platform. Null: another manager's tree. */
+async function countLocked(tree: string): Promise<number | null> {
   try {
     const text = await readFile(path.join(tree, 'node_modules/.package-lock.json'), 'utf8')
     const { packages } = JSON.parse(text) as { packages: Record<string, unknown> }
     return Object.keys(packages).filter((location) => location.includes('node_modules/')).length
   } catch {
-    return 0
+    return null
   }
+}
+
+/** Where packages lie; those that are links to others do not count twice. */
+function countFolders(directories: readonly ManifestDirectory[]): number {
+  const place = /(^|\/)node_modules\/(@[^/]+\/[^/]+|[^@./][^/]*)$/
+  return directories.filter((directory) => place.test(directory.path)).length
 }
 
 async function probeReflinks(directory: string): Promise<boolean> {

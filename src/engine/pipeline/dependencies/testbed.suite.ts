@@ -1,12 +1,12 @@
 import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { TestContext } from 'node:test'
 import { type Confinement, probeConfinement } from '../../confine.ts'
 import { probeIsolation } from '../../isolation.ts'
 import { run } from '../../shell.ts'
 import { createDependencies, type Dependencies, type Installation } from '../dependencies.ts'
 import { readPackageJson } from '../package-json.ts'
+import type { Tools } from '../toolchain/toolchains.ts'
 import { currentToolchain } from './toolchain.ts'
 
 /** Real apps in a folder of their own, real npm behind a shim that counts, for the tests of this folder. */
@@ -30,6 +30,7 @@ export interface InstallOptions {
   readonly signal?: AbortSignal
   readonly configVars?: Readonly<Record<string, string>>
   readonly dependencies?: Dependencies
+  readonly tools?: Tools
 }
 
 export interface TestbedOptions {
@@ -38,7 +39,10 @@ export interface TestbedOptions {
   readonly confinement?: Confinement
 }
 
-export async function createTestbed(t: TestContext, options: TestbedOptions = {}): Promise<Testbed> {
+export async function createTestbed(
+  t: { after(end: () => Promise<void>): void },
+  options: TestbedOptions = {},
+): Promise<Testbed> {
   const home = await mkdtemp(path.join(tmpdir(), 'nodepilot-modules-'))
   t.after(() => rm(home, { recursive: true, force: true }))
   const searchPath = process.env.PATH ?? ''
@@ -77,12 +81,13 @@ export async function createTestbed(t: TestContext, options: TestbedOptions = {}
       await writeFiles(slug, files)
       return slug
     },
-    async install(slug, { noCache = false, signal, configVars = {}, dependencies: other } = {}) {
+    async install(slug, { noCache = false, signal, configVars = {}, dependencies: other, tools } = {}) {
       return (other ?? dependencies).install({
         slug,
         packageJson: await readPackageJson(slug),
         configVars,
         noCache,
+        ...(tools ? { tools } : {}),
         signal: signal ?? new AbortController().signal,
         say: (line) => said.push(line),
       })

@@ -71,7 +71,8 @@ async function inSlices(work: Generator<void>, signal: AbortSignal): Promise<voi
  * folder directly below a root, so that no part waits for a parent that another makes.
  */
 function split(manifest: Manifest, count: number): [ManifestDirectory[], ManifestDirectory[][]] {
-  const isRoot = new Set(manifest.roots)
+  // pnpm and bun keep everything one floor further down
+  const isRoot = new Set(manifest.roots.flatMap((root) => [root, `${root}/.pnpm`, `${root}/.bun`]))
   const roots = manifest.directories.filter((directory) => isRoot.has(directory.path))
   const parts: ManifestDirectory[][] = [[]]
   let seen = 0

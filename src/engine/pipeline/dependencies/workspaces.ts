@@ -1,5 +1,8 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { Refusal } from '../../domain/refusal.ts'
 
 /** Deeper than any real monorepo; a bound on hostile patterns. */
 const deepest = 6
@@ -22,6 +25,20 @@ export async function workspaceFolders(root: string, patterns: readonly string[]
     }
   }
   return [...found].sort()
+}
+
+const workspaceYaml = z.looseObject({ packages: z.array(z.string()).nullish() }).nullish()
+
+/** What pnpm-workspace.yaml names; nothing without one. Refuses with `install_failed` one that cannot be read. */
+export async function pnpmPatterns(root: string): Promise<readonly string[]> {
+  const file = 'pnpm-workspace.yaml'
+  const text = await readFile(path.join(root, file), 'utf8').catch(() => '')
+  try {
+    return workspaceYaml.parse(parse(text))?.packages ?? []
+  } catch (error) {
+    const hint = `correct ${file}, commit, push again`
+    throw new Refusal('install_failed', `${file} cannot be read`, { hint, cause: error })
+  }
 }
 
 async function expand(root: string, at: string, segments: readonly string[]): Promise<string[]> {

@@ -17,6 +17,7 @@ const unreachable = new Refusal('install_failed', 'the npm registry cannot be re
 function fakeRegistry(faults: { list?: Error; fetch?: Error; output?: string } = {}) {
   const fetched: string[] = []
   const registry: Registry = {
+    settings: async () => ({}),
     versions: async () => {
       if (faults.list) throw faults.list
       return versions

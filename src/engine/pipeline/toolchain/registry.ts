@@ -15,30 +15,49 @@ export interface Registry {
   /** All versions of a package, as the registry lists them; asked once an hour. Refuses with `install_failed`. */
   versions(name: string, signal: AbortSignal): Promise<readonly string[]>
   /**
-   * Installs exactly this version into `<directory>/node_modules`, without its scripts. Refuses with
-   * `install_failed` and `disk_full`, and with `install_failed` where the archive is not the one `hash` names.
+   * Installs exactly this version into `<directory>/node_modules`, without its scripts. With `hashes`, the hashes
+   * of its archive are left in `<directory>/hashes.json`. Refuses with `install_failed` and `disk_full`.
    */
   fetch(wanted: Wanted, directory: string, signal: AbortSignal): Promise<void>
+  /** What npm's configuration comes to, its files and the environment together; asked once. */
+  settings(signal: AbortSignal): Promise<NpmSettings>
 }
 
 export interface Wanted {
   readonly name: string
   readonly version: string
-  /** Of the archive. */
-  readonly hash?: Hash | null
+  readonly hashes?: boolean
 }
 
-export interface Hash {
-  readonly algorithm: string
-  readonly hex: string
-}
+/** Those that corepack writes. */
+export const hashAlgorithms = ['sha1', 'sha224', 'sha256', 'sha384', 'sha512'] as const
+
+const npmSettings = z.object({
+  registry: z.string().nullish().catch(null),
+  globalconfig: z.string().nullish().catch(null),
+  cafile: z.string().nullish().catch(null),
+  proxy: z.string().nullish().catch(null),
+  'https-proxy': z.string().nullish().catch(null),
+  noproxy: z
+    .union([z.string(), z.array(z.string()).transform((hosts) => hosts.filter(Boolean).join(','))])
+    .nullish()
+    .catch(null),
+})
+export type NpmSettings = z.infer<typeof npmSettings>
 
 const listMs = 3_600_000
 const longestMs = 10 * 60_000
 
 export function createRegistry(tools: BuildTools, now: () => number): Registry {
   const known = new Map<string, { readonly at: number; readonly versions: readonly string[] }>()
+  let settings: NpmSettings | undefined
   return {
+    async settings(signal) {
+      const asked = ['config', 'list', '--json']
+      settings ??= npmSettings.parse(JSON.parse(await npm(asked, null, tools, signal)))
+      return settings
+    },
+
     async versions(name, signal) {
       const kept = known.get(name)
       if (kept && now() - kept.at < listMs) return kept.versions
@@ -48,13 +67,14 @@ export function createRegistry(tools: BuildTools, now: () => number): Registry {
       return versions
     },
 
-    async fetch({ name, version, hash }, directory, signal) {
+    async fetch({ name, version, hashes }, directory, signal) {
       await writeFile(path.join(directory, 'package.json'), '{}')
       const spec = `${name}@${version}`
-      const source = hash ? await fetchArchive(spec, hash, directory, tools, signal) : spec
+      const source = hashes ? await fetchArchive(spec, directory, tools, signal) : spec
       const flags = ['--ignore-scripts', '--no-package-lock', '--prefer-offline', '--include=optional']
       await npm(['install', ...flags, source], directory, tools, signal)
       await rm(path.join(directory, 'package.json'))
+      await rm(path.join(directory, 'archive'), { recursive: true, force: true })
     },
   }
 }
@@ -64,7 +84,6 @@ const listed = z.union([z.array(z.string()), z.string().transform((version) => [
 
 async function fetchArchive(
   spec: string,
-  { algorithm, hex }: Hash,
   directory: string,
   tools: BuildTools,
   signal: AbortSignal,
@@ -73,16 +92,10 @@ async function fetchArchive(
   await mkdir(archives)
   await npm(['pack', '--ignore-scripts', '--pack-destination=archive', spec], directory, tools, signal)
   const [archive = ''] = await readdir(archives)
-  checkHash(spec, await readFile(path.join(archives, archive)), { algorithm, hex })
+  const bytes = await readFile(path.join(archives, archive))
+  const hashes = hashAlgorithms.map((name) => [name, createHash(name).update(bytes).digest('hex')])
+  await writeFile(path.join(directory, 'hashes.json'), JSON.stringify(Object.fromEntries(hashes)))
   return `file:archive/${archive}`
-}
-
-/** Refuses with `install_failed` when these are not the bytes that the hash names. */
-export function checkHash(spec: string, bytes: Buffer, { algorithm, hex }: Hash): void {
-  if (createHash(algorithm).update(bytes).digest('hex') === hex.toLowerCase()) return
-  throw new Refusal('install_failed', `${spec} is not the one whose ${algorithm} packageManager names`, {
-    hint: 'correct "packageManager" in package.json, or leave its hash away',
-  })
 }
 
 /** What it wrote to standard output. */

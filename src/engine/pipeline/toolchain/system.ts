@@ -1,4 +1,5 @@
 import type { Context } from '../../context.ts'
+import { managerEnvironment } from '../scripts.ts'
 import type { ToolsPlan } from './toolchains.ts'
 
 /**
@@ -6,9 +7,14 @@ import type { ToolsPlan } from './toolchains.ts'
  * with. They are fetched again where they went missing. Refuses with `unsupported_node` and `install_failed`.
  */
 export async function systemOf(ctx: Context, plan: ToolsPlan): Promise<Readonly<Record<string, string>>> {
-  const tools = await ctx.toolchains.obtain(plan, { signal: ctx.closing, say: ctx.report.info })
-  return { ...ctx.environment, PATH: ctx.toolchains.searchPath(tools) }
+  const signal = AbortSignal.any([ctx.closing, AbortSignal.timeout(longestFetchMs)])
+  const tools = await ctx.toolchains.obtain(plan, { signal, say: ctx.report.info })
+  const told = managerEnvironment(tools.manager)
+  return { ...ctx.environment, ...told, PATH: ctx.toolchains.searchPath(tools) }
 }
+
+/** A registry that hangs must not hold up everything that starts, ms. */
+const longestFetchMs = 120_000
 
 /** The versions of Node and package managers that nobody needs: in no kept release's plan, long not used. */
 export async function pruneToolchains(ctx: Context, maxAgeMs: number): Promise<string[]> {

@@ -4,8 +4,11 @@ import type { ReleasePlan } from '../../domain/release-plan.ts'
 import type { PackageManager, Toolchain } from '../dependencies/toolchain.ts'
 import type { PackageJson } from '../package-json.ts'
 import { type BuildTools, toolsPath } from '../scripts.ts'
+import { findManagerRequest } from './manager-request.ts'
+import { createManagers } from './managers.ts'
 import { findNodeRequest, type NodeRequest } from './node-request.ts'
 import { createNodes, type FetchOptions } from './nodes.ts'
+import { operatorEnvironment } from './operator.ts'
 import { createRegistry } from './registry.ts'
 import { createShelf } from './shelf.ts'
 
@@ -14,6 +17,8 @@ export interface Tools {
   readonly toolchain: Toolchain
   /** Null: npm, as the server has it. */
   readonly manager: PackageManager | null
+  /** npm's settings of the operator, also in the words of other package managers. */
+  readonly npmConfig: Readonly<Record<string, string>>
 }
 
 /** Gives apps the Node and the package manager they ask for; one for a home. */
@@ -36,13 +41,18 @@ export interface AppAsking {
   readonly packageJson: PackageJson | null
   /** What the project's settings or the app file say. */
   readonly node: NodeRequest | null
+  /** Where the install happens: the top of a monorepo, else the app's own folder. */
+  readonly top: { readonly folder: string; readonly packageJson: PackageJson | null }
 }
 
-export type ToolsPlan = Pick<ReleasePlan, 'node'>
+export type ToolsPlan = Pick<ReleasePlan, 'node' | 'manager'>
 
 /** What stands in the release, so that it runs with the same again. */
-export function planOfTools({ toolchain }: Tools): ToolsPlan {
-  return { node: toolchain.nodeVersion }
+export function planOfTools({ toolchain, manager }: Tools): ToolsPlan {
+  return {
+    node: toolchain.nodeVersion,
+    manager: manager === null ? null : `${manager.name}@${manager.version}`,
+  }
 }
 
 export interface ToolchainsOptions {
@@ -57,34 +67,59 @@ export function createToolchains({ cache, tools, now }: ToolchainsOptions): Tool
   const own = tools.toolchain
   const { keptOwner } = tools.confinement
   const registry = createRegistry(tools, now)
-  const shelf = createShelf({ directory: path.join(cache, 'node'), now, keptOwner })
-  const nodes = createNodes({ own, registry, shelf, now })
+  const nodeShelf = createShelf({ directory: path.join(cache, 'node'), now, keptOwner })
+  const managerShelf = createShelf({ directory: path.join(cache, 'managers'), now, keptOwner })
+  const nodes = createNodes({ own, registry, shelf: nodeShelf, now })
+  const managers = createManagers({ registry, shelf: managerShelf, searchPath: toolsPath(tools) })
+
+  /** npm on the server's own Node finds everything itself. */
+  const npmConfig = async (
+    toolchain: Toolchain,
+    manager: PackageManager | null,
+    { signal }: FetchOptions,
+  ): Promise<Readonly<Record<string, string>>> => {
+    if (toolchain === own && manager === null) return tools.npmConfig
+    return { ...operatorEnvironment(await registry.settings(signal)), ...tools.npmConfig }
+  }
+
+  const nodeOf = async (version: string | null, options: FetchOptions): Promise<Toolchain> => {
+    if (version === null) return own
+    try {
+      return await nodes.obtain(version, options)
+    } catch (error) {
+      // the server was given another Node of the same line, and there is no network: better than nothing
+      if (isRefusal(error, 'unsupported_node') && sameLine(version, own.nodeVersion)) return own
+      throw error
+    }
+  }
+
   return {
-    async choose({ folders, packageJson, node }, options) {
+    async choose({ folders, packageJson, node, top }, options) {
       const request = await findNodeRequest(folders, packageJson, node)
       const toolchain = request === null ? own : await nodes.choose(request, options)
-      return { toolchain, manager: null }
+      if (top.packageJson === null) return { toolchain, manager: null, npmConfig: tools.npmConfig }
+      const wanted = await findManagerRequest(top.folder, top.packageJson)
+      for (const warning of wanted.warnings) options.say(warning)
+      const manager = await managers.choose(wanted, toolchain, options)
+      return { toolchain, manager, npmConfig: await npmConfig(toolchain, manager, options) }
     },
-    async obtain({ node }, options) {
-      return { toolchain: await nodeOf(node), manager: null }
-
-      async function nodeOf(version: string | null): Promise<Toolchain> {
-        if (version === null) return own
-        try {
-          return await nodes.obtain(version, options)
-        } catch (error) {
-          // the server was given another Node of the same line, and there is no network: better than nothing
-          if (isRefusal(error, 'unsupported_node') && sameLine(version, own.nodeVersion)) return own
-          throw error
-        }
-      }
+    async obtain({ node, manager: spec }, options) {
+      const toolchain = await nodeOf(node, options)
+      const manager = spec === null ? null : await managers.obtain(spec, toolchain, options)
+      // nothing is installed with these
+      return { toolchain, manager, npmConfig: tools.npmConfig }
     },
     searchPath: (given) => toolsPath({ ...tools, ...given }),
     async prune({ plans, maxAgeMs }) {
-      const inUse = new Set(plans.flatMap(({ node }) => node ?? []))
-      return (await shelf.prune({ inUse, maxAgeMs })).map((version) => `Node ${version}`)
+      const inUse = new Set(plans.flatMap(({ node, manager }) => [node ?? [], manager ?? []].flat()))
+      const versions = await nodeShelf.prune({ inUse, maxAgeMs })
+      const specs = await managerShelf.prune({ inUse, maxAgeMs })
+      return [...versions.map((version) => `Node ${version}`), ...specs]
     },
-    cleanLeftovers: () => shelf.cleanLeftovers(),
+    async cleanLeftovers() {
+      await nodeShelf.cleanLeftovers()
+      await managerShelf.cleanLeftovers()
+    },
   }
 }
 
