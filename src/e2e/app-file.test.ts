@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { app, mirror } from '../testing/apps.ts'
+import { commandLine } from '../testing/command-line.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { type Files, type WorkTree, workTree } from '../testing/work-tree.ts'
 
@@ -194,6 +195,55 @@ describe('the app file', { timeout: 240_000 }, () => {
       const release = join(pilot.home, 'projects/alone/releases/1')
       await assert.rejects(readFile(join(release, 'node_modules/.package-lock.json')))
     })
+  })
+
+  test('the command line shows, sets and unsets settings, by what the server says of them', async () => {
+    const user = await commandLine()
+    try {
+      await user.login(pilot)
+      await pilot.api('/api/project/create', { method: 'POST', body: { name: 'tuned' } })
+      const settings = (...args: string[]) => user.run(['settings', ...args, '-p', 'tuned'])
+      const values = async () =>
+        (await settings('--json')).json<{ settings: Record<string, unknown> }>().settings
+      const set = await settings(
+        'set',
+        'nodeVersion=22',
+        'graceMs=5000',
+        'spa=yes',
+        'healthPath=/a=b',
+        'rootDir=./x/',
+      )
+      assert.equal(set.code, 0, set.all)
+      const { nodeVersion, graceMs, spa, healthPath, rootDir } = await values()
+      assert.deepEqual([nodeVersion, graceMs, spa, healthPath, rootDir], ['22', 5000, true, '/a=b', 'x'])
+      const jobs = await settings(
+        'set',
+        'cron=[{"schedule":"* * * * *","command":"x"}]',
+        'bootTimeoutMs=5000',
+      )
+      assert.equal(jobs.code, 0, jobs.all)
+      assert.match((await settings()).out, /^graceMs +5000 +from SIGTERM to SIGKILL/m)
+      const unset = await settings('unset', 'graceMs', 'spa', 'cron', 'bootTimeoutMs', 'healthPath')
+      assert.equal(unset.code, 0, unset.all)
+      const now = await values()
+      assert.deepEqual([now.graceMs, now.spa, now.cron, now.healthPath], [null, null, null, null])
+      assert.equal(now.bootTimeoutMs, 60_000)
+      for (const [args, code, says] of [
+        [['set', 'helthPath=/x'], 4, /did you mean healthPath/],
+        [['set', 'graceMs=soon'], 2, /graceMs is a number/],
+        [['set', 'graceMs=-1'], 1, /graceMs: /],
+        [['set', 'rootDir=../x'], 1, /rootDir: it leads out/],
+        [['set', 'spa=perhaps'], 2, /spa is yes or no/],
+        [['set', 'spa'], 2, /not like name=value/],
+        [['unset', 'privateModules'], 2, /always has a value/],
+      ] as const) {
+        const refused = await settings(...args)
+        assert.equal(refused.code, code, refused.all)
+        assert.match(refused.err, says)
+      }
+    } finally {
+      await user.remove()
+    }
   })
 
   test('a grace period of the file is what a slow process gets', async () => {

@@ -3,6 +3,7 @@ import { address } from '../client/api.ts'
 import type { Cli } from '../client/session.ts'
 import { listOf, object, read, text } from '../client/shape.ts'
 import { configVars, cronJobs, projects, releases, tokens } from '../client/shapes.ts'
+import { fetchSettings } from './settings.ts'
 
 /** What may stand in the place of the last word, one a line. Never an error: nobody wants one at a Tab. */
 export async function complete(cli: Cli, program: Command, words: readonly string[]): Promise<void> {
@@ -86,6 +87,10 @@ async function argumentsOf(cli: Cli, command: Command, argument: string): Promis
   if (argument === 'shell') return ['bash', 'zsh', 'fish']
   if (argument === 'release') return releaseNames(cli)
   if (argument === 'key') return configNames(cli)
+  if (argument === 'setting' || argument === 'name=value') {
+    const names = Object.keys(await fetchSettings(await cli.connect()))
+    return argument === 'setting' ? names : names.map((name) => `${name}=`)
+  }
   if (argument === 'url') return Object.keys((await cli.settings.read()).servers)
   if (where === 'domains rm' || where === 'domains check') return domainNames(cli)
   if (where === 'tokens rm') return tokenIds(cli)

@@ -42,6 +42,7 @@ export function registerProjects(program: Command, run: Run): void {
   withExamples(remove, 'delete shop', 'delete shop -y')
 
   registerConfig(program, run)
+  registerSettings(program, run)
   registerDomains(program, run)
   registerMembers(program, run)
 }
@@ -130,6 +131,30 @@ function registerConfig(program: Command, run: Run): void {
     .command('export')
     .summary('print all as a .env file')
     .action(() => run(async (cli) => (await load()).exportAll(cli)))
+}
+
+function registerSettings(program: Command, run: Run): void {
+  const settings = program.command('settings').summary('settings of a project: list, set, unset')
+  withExamples(
+    settings,
+    'settings',
+    'settings set healthPath=/healthz graceMs=5000',
+    'settings set rootDir=apps/web',
+    'settings unset healthPath',
+  )
+  const load = () => import('../commands/settings.ts')
+  settings
+    .command('list', { isDefault: true })
+    .summary('print all, with what they mean')
+    .action(() => run(async (cli) => (await load()).list(cli)))
+  settings
+    .command('set <name=value...>')
+    .summary('set some')
+    .action((pairs: string[]) => run(async (cli) => (await load()).set(cli, pairs)))
+  settings
+    .command('unset <setting...>')
+    .summary('let the app file or the server decide again')
+    .action((names: string[]) => run(async (cli) => (await load()).unset(cli, names)))
 }
 
 function registerDomains(program: Command, run: Run): void {

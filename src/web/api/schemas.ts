@@ -53,12 +53,14 @@ export const deployForm = z.object({ file })
 
 export const changeProject = z
   .strictObject({
-    displayName,
-    startCommand,
-    port: port.nullable(),
-    deployBranch: branch,
-    healthPath: healthPath.nullable(),
-    bootTimeoutMs,
+    displayName: displayName.meta({ description: 'for people' }),
+    startCommand: startCommand.meta({ description: 'empty: the app says how it starts' }),
+    port: port.nullable().meta({ description: 'taken where it is free; null: any' }),
+    deployBranch: branch.meta({ description: 'a push to it goes live' }),
+    healthPath: healthPath
+      .nullable()
+      .meta({ description: 'must answer 2xx or 3xx; null: the app file, else /' }),
+    bootTimeoutMs: bootTimeoutMs.nullable().meta({ description: 'null: the app file, else 60,000 ms' }),
     keepReleases: z.number().int().min(1).max(1000).nullable(),
     privateModules: z.boolean(),
     overlapWorkers: z.boolean(),
