@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createRouterClient, type RouterClient, routerNodeFlags } from '../drivers/router.ts'
 import type { Endpoint, Route, RouteTable } from '../ports.ts'
+import type { TimeLimits } from './limits.ts'
 
 /** For tests: a real router process, real apps behind it, and clients. Everything ends with the test. */
 export interface RouterProcess {
@@ -29,6 +30,7 @@ export interface RouterProcess {
 export interface RouterProcessOptions {
   readonly port?: number
   readonly trustedProxy?: string
+  readonly limits?: Partial<TimeLimits>
   /** Starts in the folder of an earlier one, as after a crash. */
   readonly folder?: string
   /** False: the front door is expected to stay closed. */
@@ -37,7 +39,7 @@ export interface RouterProcessOptions {
 
 export async function startRouterProcess(
   t: TestContext,
-  { port = 0, trustedProxy, folder: given, open = true }: RouterProcessOptions = {},
+  { port = 0, trustedProxy, limits, folder: given, open = true }: RouterProcessOptions = {},
 ): Promise<RouterProcess> {
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'router-')))
   if (!given) t.after(() => rm(folder, { recursive: true, force: true }))
@@ -51,6 +53,7 @@ export async function startRouterProcess(
     panelSocket,
     stateFile,
     trustedProxy: trustedProxy ?? null,
+    limits,
   }
   const file = join(folder, `router-${port}.json`)
   await writeFile(file, JSON.stringify(config))

@@ -262,60 +262,6 @@ test('a request for a whole URL goes where the URL says, not where the Host head
   assert.deepEqual(valuesOf(seen.raw, 'host'), ['shop.localhost'])
 })
 
-const smuggling: Readonly<Record<string, string>> = {
-  'Content-Length and Transfer-Encoding':
-    'POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG',
-  'two lengths':
-    'POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
-  'a space before the colon': 'GET / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length : 3\r\n\r\nabc',
-  'a folded header': 'GET / HTTP/1.1\r\nHost: shop.localhost\r\nX-A: 1\r\n  Content-Length: 3\r\n\r\nabc',
-  'a bare line feed': 'GET / HTTP/1.1\nHost: shop.localhost\n\n',
-  'a bad chunk size': 'POST / HTTP/1.1\r\nHost: shop.localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n',
-  'two hosts': 'GET / HTTP/1.1\r\nHost: shop.localhost\r\nHost: panel.localhost\r\n\r\n',
-  'no host': 'GET / HTTP/1.1\r\n\r\n',
-  'a host with a path': 'GET / HTTP/1.1\r\nHost: shop.localhost/x\r\n\r\n',
-  'an upgrade with a body':
-    'POST / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc',
-  'a NUL in a header': 'GET / HTTP/1.1\r\nHost: shop.localhost\r\nX: a\0b\r\n\r\n',
-  'no HTTP at all': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
-}
-
-test('ambiguous requests are answered 400 and closed, and no app sees them whole', async (t) => {
-  const router = await startRouterProcess(t)
-  const seen: string[] = []
-  const app = await startApp(t, async (request, response) => {
-    const body = await text(request).catch(() => null)
-    if (body !== null) seen.push(`${request.method} ${body}`)
-    response.end()
-  })
-  await router.routes({ endpoints: [app] })
-  for (const [what, bytes] of Object.entries(smuggling)) {
-    const answer = await sendRaw(router.port, bytes)
-    assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/, what)
-    assert.match(answer, /connection: close/i, what)
-    assert.equal(answer.match(/HTTP\/1\.1/g)?.length, 1, what)
-  }
-  assert.deepEqual(seen, [])
-})
-
-test('an unknown transfer encoding is 501, CONNECT is refused, an oversized head is 431', async (t) => {
-  const router = await startRouterProcess(t)
-  const app = await startApp(t, echo)
-  await router.routes({ endpoints: [app] })
-  const head = 'Host: shop.localhost\r\nConnection: close\r\n'
-  const gzip = await sendRaw(
-    router.port,
-    `POST / HTTP/1.1\r\n${head}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
-  )
-  assert.match(gzip, /^HTTP\/1\.1 501 /)
-  assert.match(
-    await sendRaw(router.port, `CONNECT shop.localhost:1 HTTP/1.1\r\n${head}\r\n`),
-    /^HTTP\/1\.1 501 /,
-  )
-  const large = await sendRaw(router.port, `GET / HTTP/1.1\r\n${head}X: ${'a'.repeat(40_000)}\r\n\r\n`)
-  assert.match(large, /^HTTP\/1\.1 431 /)
-})
-
 test('a panel on a unix socket streams, and gets the headers of the router', async (t) => {
   const router = await startRouterProcess(t)
   await startPanel(t, router.panelSocket, echo)

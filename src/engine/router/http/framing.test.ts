@@ -81,6 +81,7 @@ test('a request line is three words with one space between them, of a version th
     ['GET / x HTTP/1.1', 400],
     [' GET / HTTP/1.1', 400],
     ['GET /\t HTTP/1.1', 400],
+    ['GET /\xe9 HTTP/1.1', 400],
     ['GET /', 400],
     ['GET', 400],
     ['G@T / HTTP/1.1', 400],

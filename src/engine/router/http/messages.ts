@@ -29,7 +29,8 @@ export function parseRequest(text: string): RequestHead | 400 | 505 {
   if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') return /^HTTP\/\d\.\d$/.test(version) ? 505 : 400
   const target = text.slice(first + 1, second)
   const fields = parseFields(text, end + 2)
-  if (target.includes('\t') || !fields) return 400
+  // Bytes outside ASCII have to be escaped, and apps on Node refuse them.
+  if (!/^[\x21-\x7e]+$/.test(target) || !fields) return 400
   return { method, target, minor: version === 'HTTP/1.1' ? 1 : 0, fields }
 }
 
