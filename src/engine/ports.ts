@@ -158,6 +158,12 @@ export interface Endpoint {
   readonly port: number
 }
 
+/** An endpoint that answers for a project. */
+export interface RouteEndpoint extends Endpoint {
+  /** What a sticky client's cookie calls this instance; one that takes its place has the same. */
+  readonly tag?: string
+}
+
 export interface Route {
   /** Lower-case host names, without port. */
   readonly hosts: readonly string[]
@@ -168,7 +174,9 @@ export interface Route {
   readonly release: number | null
   /** `stopped` answers 503; `running` without endpoints answers 503 too. */
   readonly state: 'running' | 'stopped'
-  readonly endpoints: readonly Endpoint[]
+  readonly endpoints: readonly RouteEndpoint[]
+  /** Clients come back to the instance that answered them first. */
+  readonly sticky?: true
   /** Files that the front door answers from itself; null or not there: `endpoints` do. */
   readonly static?: RouteFiles | null
 }

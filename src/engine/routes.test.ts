@@ -42,6 +42,27 @@ test('a project answers at its name, with what serves and nothing else', async (
   })
 })
 
+test('instances of a sticky project have names for cookies, which stay with their number and say nothing', async () => {
+  const { store, router, routes, add } = createRig()
+  const { id } = add('shop')
+  const row = { projectId: id, release: 1, slug: 1, type: 'web', state: 'serving' } as const
+  store.projects.update(id, { status: 'running', currentRelease: 1, settings: { sticky: true } })
+  const tagsOf = async (generation: number, firstPort: number) => {
+    for (const position of [1, 2]) {
+      store.instances.create({ ...row, generation, position, port: firstPort + position })
+    }
+    await routes.apply()
+    const route = router.route('shop.example.com')
+    assert.equal(route?.sticky, true)
+    store.instances.remove(id, { type: 'web', generation }, [1, 2])
+    return route.endpoints.map(({ tag }) => tag)
+  }
+  const tags = await tagsOf(1, 20_000)
+  assert.equal(new Set(tags).size, 2)
+  for (const tag of tags) assert.match(tag ?? '', /^[\w-]{16}$/)
+  assert.deepEqual(await tagsOf(2, 30_000), tags)
+})
+
 test('a project without a release is stopped for the front door', async () => {
   const { router, routes, add } = createRig()
   add('shop')

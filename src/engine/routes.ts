@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { isWithin } from './domain/host-name.ts'
 import type { StaticFiles } from './domain/release-plan.ts'
@@ -5,6 +6,7 @@ import type { Paths } from './paths.ts'
 import { routeFilesOf } from './pipeline/static-files.ts'
 import type { Route, Router } from './ports.ts'
 import type { DomainRow } from './store/domains.ts'
+import type { InstanceRow } from './store/instances.ts'
 import type { ProjectRow } from './store/projects.ts'
 import type { HowItRuns } from './store/releases.ts'
 import type { Store } from './store/store.ts'
@@ -23,6 +25,7 @@ export function createRoutes(deps: {
 
   const routeOf = (project: ProjectRow, domains: readonly DomainRow[], how: HowItRuns | undefined): Route => {
     const primary = domains.find((row) => row.primary)?.domain
+    const { sticky } = project.settings
     return {
       hosts: [`${project.name}.${baseDomain}`, ...domains.map(({ domain }) => domain)],
       ...(primary === undefined ? {} : { primary }),
@@ -33,9 +36,10 @@ export function createRoutes(deps: {
         .ofProject(project.id, 'serving')
         .flatMap((row) =>
           row.type === 'web' && row.port !== null && !row.problem
-            ? [{ host: '127.0.0.1', port: row.port }]
+            ? [{ host: '127.0.0.1', port: row.port, ...(sticky ? { tag: tagOf(row) } : {}) }]
             : [],
         ),
+      ...(sticky ? { sticky } : {}),
       ...(how?.plan.static ? { static: staticOf(project, how, how.plan.static) } : {}),
     }
   }
@@ -63,6 +67,14 @@ export function createRoutes(deps: {
       return last
     },
   }
+}
+
+/**
+ * The name of an instance in a client's cookie says nothing about this machine, and stays with its number: after
+ * a deployment a client of web.2 comes to the new web.2.
+ */
+function tagOf({ projectId, position }: InstanceRow): string {
+  return createHash('sha256').update(`sticky ${projectId} web.${position}`).digest('base64url').slice(0, 16)
 }
 
 /**

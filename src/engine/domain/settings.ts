@@ -56,6 +56,10 @@ export const projectSettings = z.strictObject({
     .boolean()
     .default(true)
     .meta({ description: 'two generations may run at once; false: requests wait while one takes over' }),
+  sticky: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'a cookie of the front door brings each client back to the same instance' }),
   cron: cronJobs.nullable().default(null).meta({
     description: 'scheduled jobs, in force at once; null: those of the app file, of the live release',
   }),

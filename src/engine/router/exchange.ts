@@ -1,5 +1,5 @@
 import { Answer } from './answer.ts'
-import { type Asked, addressAt } from './asked.ts'
+import { type Asked, addressAt, schemeOf } from './asked.ts'
 import type { Client } from './client.ts'
 import type { Asker, Connection } from './connection.ts'
 import { trailerLines } from './headers.ts'
@@ -9,6 +9,7 @@ import type { AnswerHead } from './http/messages.ts'
 import { type Page, pageForm, pages, rawAnswer, renderPage } from './pages.ts'
 import type { Routing } from './routing.ts'
 import { type Found, noAnswer, Search, type Seeker } from './search.ts'
+import { stickyCookie } from './sticky.ts'
 import { Tally } from './tally.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -139,7 +140,9 @@ export class Exchange implements Asker, Seeker {
       return
     }
     this.#decideClose()
-    this.#close = this.#answer.begin(head, framing, this.#close, null)
+    const tag = this.#found?.remember ?? null
+    const cookie = tag === null ? null : stickyCookie(tag, schemeOf(this.#asked))
+    this.#close = this.#answer.begin(head, framing, this.#close, cookie)
   }
 
   readonly passOn = (bytes: Buffer, from: number, to: number): void => this.#answer.pass(bytes, from, to)

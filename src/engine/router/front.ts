@@ -55,7 +55,7 @@ export function createFront({ routing, traffic, trusts, newRequestId, limits }: 
   const sweep = setInterval(() => {
     const now = performance.now()
     for (const client of clients) client.sweep(now)
-    routing.upstreams.sweep(now)
+    routing.sweep(now)
   }, sweepMs)
   sweep.unref()
 

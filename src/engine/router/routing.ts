@@ -4,6 +4,7 @@ import { type Avoid, pickUpstream } from './balance.ts'
 import { isThisMachine } from './host.ts'
 import { type Page, pages } from './pages.ts'
 import type { Found } from './search.ts'
+import { instanceOfClient, type Tags } from './sticky.ts'
 import { indexTable, type LiveTable } from './table.ts'
 import { Upstream } from './upstream.ts'
 import { Upstreams } from './upstreams.ts'
@@ -16,6 +17,23 @@ export type Destination =
   | { readonly kind: 'tried'; readonly project: string }
   | { readonly kind: 'panel-tried' }
 
+/** The instances of a route, and what cookies call them where its clients are sticky. */
+interface Instances {
+  readonly all: readonly Upstream[]
+  readonly tags: Tags | null
+}
+
+function instancesOf({ endpoints, sticky }: Route, upstreams: Upstreams): Instances {
+  const found = endpoints.flatMap((endpoint) => {
+    const upstream = upstreams.of(endpoint)
+    return upstream ? [{ upstream, tag: endpoint.tag }] : []
+  })
+  const all = found.map(({ upstream }) => upstream)
+  // With one instance there is nothing to come back to, and no cookie is needed.
+  if (!sticky || all.length < 2) return { all, tags: null }
+  return { all, tags: new Map(found.flatMap(({ upstream, tag }) => (tag ? [[upstream, tag]] : []))) }
+}
+
 /** The table in force and what it leads to. */
 export class Routing {
   readonly upstreams = new Upstreams()
@@ -24,7 +42,7 @@ export class Routing {
   readonly #hostname: string
   #live: LiveTable | null = null
   /** Looked up once for every table and not with every request. */
-  #instances = new Map<Route, readonly Upstream[]>()
+  #instances = new Map<Route, Instances>()
 
   constructor(panelSocket: string, filesSocket: string, hostname: string) {
     this.#panel = new Upstream('panel', { socketPath: panelSocket })
@@ -56,23 +74,34 @@ export class Routing {
     const next = indexTable(table)
     this.#live = next
     this.upstreams.use(next.endpoints)
-    this.#instances = new Map(table.routes.map((route) => [route, this.upstreams.of(route.endpoints)]))
+    this.#instances = new Map(table.routes.map((route) => [route, instancesOf(route, this.upstreams)]))
     return 'applied'
   }
 
   /** Where a request goes now. `avoid`: keys of upstreams that refused it just before. */
-  find({ host }: Asked, avoid: Avoid): Destination {
+  find(asked: Asked, avoid: Avoid): Destination {
+    const { host } = asked
     const live = this.#live
     const route = host === live?.baseDomain ? undefined : live?.routes.get(host)
     if (!route) return this.#withoutRoute(host, avoid)
     const { project, release, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
     if (route.static) return this.#toFiles(project, release, avoid)
-    const instances = this.#instances.get(route) ?? []
-    if (instances.length === 0) return { kind: 'page', page: pages.notRunning(project) }
-    const upstream = pickUpstream(instances, avoid, performance.now(), Math.random)
+    const instances = this.#instances.get(route)
+    if (!instances || instances.all.length === 0) return { kind: 'page', page: pages.notRunning(project) }
+    const now = performance.now()
+    const kept = instances.tags && instanceOfClient(instances.tags, asked.fields, avoid, now)
+    const upstream = kept ?? pickUpstream(instances.all, avoid, now, Math.random)
     if (!upstream) return { kind: 'tried', project }
-    return { kind: 'upstream', project, release, upstream, remember: null }
+    const remember = kept ? null : (instances.tags?.get(upstream) ?? null)
+    return { kind: 'upstream', project, release, upstream, remember }
+  }
+
+  /** Closes connections that have been idle for too long, ms of performance.now(). */
+  sweep(now: number): void {
+    this.upstreams.sweep(now)
+    this.#panel.sweep(now)
+    this.#files.sweep(now)
   }
 
   /** The host that a request for this one is sent on to; null: it is answered here. */

@@ -1,4 +1,4 @@
-import type { Endpoint, Route, RouteFiles, RouteTable } from '../ports.ts'
+import type { Endpoint, Route, RouteEndpoint, RouteFiles, RouteTable } from '../ports.ts'
 
 /** A table as it is looked up: one Map from host name to route. */
 export interface LiveTable {
@@ -54,6 +54,15 @@ export function parseEndpoint(value: unknown): Endpoint {
   return { host: text(endpoint.host, 'the host of an endpoint'), port }
 }
 
+/** The tag goes into a cookie as it is. */
+function parseRouteEndpoint(value: unknown): RouteEndpoint {
+  const endpoint = parseEndpoint(value)
+  const { tag } = value as { tag?: unknown }
+  if (tag === undefined) return endpoint
+  if (typeof tag !== 'string' || !/^[\w-]{1,64}$/.test(tag)) throw new Error('an endpoint has no valid tag')
+  return { ...endpoint, tag }
+}
+
 function parseRoute(value: unknown): Route {
   const route = record(value, 'a route')
   const { release, state, primary } = route
@@ -65,7 +74,8 @@ function parseRoute(value: unknown): Route {
     project: text(route.project, 'project'),
     release,
     state,
-    endpoints: list(route.endpoints, 'endpoints').map(parseEndpoint),
+    endpoints: list(route.endpoints, 'endpoints').map(parseRouteEndpoint),
+    ...(route.sticky === true ? { sticky: true } : {}),
     ...(route.static === undefined || route.static === null ? {} : { static: parseFiles(route.static) }),
   }
 }

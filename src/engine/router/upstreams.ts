@@ -25,9 +25,9 @@ export class Upstreams {
     }
   }
 
-  /** The upstreams of these endpoints, which are in use; for look-ups that happen with every request. */
-  of(endpoints: readonly Endpoint[]): readonly Upstream[] {
-    return endpoints.flatMap((endpoint) => this.#byKey.get(endpointKey(endpoint)) ?? [])
+  /** Of an endpoint that is in use. */
+  of(endpoint: Endpoint): Upstream | undefined {
+    return this.#byKey.get(endpointKey(endpoint))
   }
 
   /** Closes what has been idle for too long, ms of performance.now(). */

@@ -86,13 +86,16 @@ export function createProjectCases(ctx: Context) {
       return viewOne(ctx, this.get(project.id))
     },
 
-    /** Settings take effect with the next deployment or restart. */
+    /** Settings take effect with the next deployment or restart, those of the front door at once. */
     change(project: ProjectRow, change: ProjectChange, who: Who): ProjectRow {
       store.projects.update(project.id, change)
       const { envVars: _, envScopes: __, settings, ...columns } = change
       const after = { ...columns, ...settings }
       const facts = difference(factsOf(project, Object.keys(after)), after)
       ctx.audit({ who, action: 'project.change', project, ...facts })
+      if (settings?.sticky !== undefined && settings.sticky !== project.settings.sticky) {
+        ctx.background.run('switching routes', () => switchRoutes(ctx).then(() => undefined))
+      }
       return this.get(project.id)
     },
 

@@ -121,6 +121,12 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'Off, for example for an app with an SQLite file: requests wait while one version takes over.',
     type: 'check',
   },
+  sticky: {
+    group: 'Front door',
+    label: 'Sticky sessions',
+    hint: 'With several web processes, a cookie brings each visitor back to the same one.',
+    type: 'check',
+  },
   cron: {
     group: 'Runtime',
     label: 'Scheduled jobs',
