@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Refusal } from './domain/refusal.ts'
 
 /** The one place that runs commands: an argv array, a whole environment, limits, cancel, lines. */
@@ -85,7 +86,7 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
     return bytes <= limit
   }
   let resting = 0
-  const pause = (source: Readable) => {
+  const rest = (source: Readable) => {
     const room = options.full?.()
     if (!room) return
     resting++
@@ -96,8 +97,8 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
     })
   }
   const flushes = [
-    readLines(child, 'out', count, onLine, pause),
-    readLines(child, 'err', count, onLine, pause),
+    readLines(child, 'out', count, onLine, rest),
+    readLines(child, 'err', count, onLine, rest),
   ]
   const abort = () => stop(new Refusal('cancelled', 'the deployment was cancelled'))
   options.signal?.addEventListener('abort', abort, { once: true })
@@ -135,14 +136,22 @@ export function killGroup(pid: number | undefined, signal: NodeJS.Signals): void
   }
 }
 
-/** Ends every process whose environment carries the job's mark, however it detached itself. */
+/**
+ * Ends every process whose environment carries the job's mark, however it detached itself. Resolves when none is
+ * left: one may have started another in the moment of its end.
+ */
 export async function endJob(job: string): Promise<void> {
-  for (const pid of await processesWithEnvironment(`NODEPILOT_JOB=${job}`)) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // already gone
+  for (let round = 0; round < 50; round++) {
+    const found = await processesWithEnvironment(`NODEPILOT_JOB=${job}`)
+    if (found.length === 0) return
+    for (const pid of found) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // already gone
+      }
     }
+    await pause(10)
   }
 }
 
