@@ -11,6 +11,7 @@ import { Refusal } from './engine/domain/refusal.ts'
  */
 
 const megabyte = 1_000_000
+const dayMs = 86_400_000
 
 /** Also as text, from the environment and flags; but `null` and `''` are not 0. */
 const numeric = z.union([z.number(), z.string().regex(/^-?\d/)], 'must be a number')
@@ -26,6 +27,11 @@ const settings = z.strictObject({
   trustedProxy: z.union([z.ipv4(), z.ipv6()]).nullable().default(null),
   runtime: z.literal('pm2').default('pm2'),
   keepReleases: numeric.pipe(z.coerce.number<string | number>().int().min(1).max(1000)).default(5),
+  keepReleaseDays: numeric.pipe(z.coerce.number<string | number>().min(0).max(36_500)).default(90),
+  keepDeploymentLogs: numeric.pipe(z.coerce.number<string | number>().int().min(1)).default(200),
+  keepDeploymentLogDays: numeric.pipe(z.coerce.number<string | number>().min(1).max(36_500)).default(90),
+  npmCacheMb: numeric.pipe(z.coerce.number<string | number>().min(0)).default(2000),
+  buildCacheMb: numeric.pipe(z.coerce.number<string | number>().min(0)).default(1000),
   uploadLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(200),
   pushLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(1000),
   treeLimitMb: numeric.pipe(z.coerce.number<string | number>().positive()).default(2000),
@@ -58,6 +64,7 @@ export interface Config {
   readonly adminPassword: string | null
   readonly trustedProxy: string | null
   readonly keepReleases: number
+  readonly keeping: Keeping
   /** How many scheduled jobs run at once. */
   readonly cronRuns: number
   readonly limits: Limits
@@ -69,6 +76,19 @@ export interface Config {
   readonly environment: Readonly<Record<string, string>>
   /** What `npm` alone may see: its own settings and the network's proxies. */
   readonly npmEnvironment: Readonly<Record<string, string>>
+}
+
+/** How long and how much is kept. */
+export interface Keeping {
+  /** Releases older than this go, but two; ms, 0: none for its age. */
+  readonly releaseMs: number
+  /** Logs of deployments, a project. */
+  readonly deploymentLogs: number
+  readonly deploymentLogMs: number
+  /** Above this npm's download cache begins anew, bytes. */
+  readonly npmCacheBytes: number
+  /** Above this the caches of a project's builds begin anew, bytes. */
+  readonly buildHomeBytes: number
 }
 
 export interface Limits {
@@ -150,6 +170,13 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
     adminPassword: environment.NODEPILOT_ADMIN_PASSWORD || null,
     trustedProxy: data.trustedProxy,
     keepReleases: data.keepReleases,
+    keeping: {
+      releaseMs: data.keepReleaseDays * dayMs,
+      deploymentLogs: data.keepDeploymentLogs,
+      deploymentLogMs: data.keepDeploymentLogDays * dayMs,
+      npmCacheBytes: data.npmCacheMb * megabyte,
+      buildHomeBytes: data.buildCacheMb * megabyte,
+    },
     cronRuns: data.maxCronRuns,
     backups: { keep: data.keepBackups, everyMs: data.backupHours * 3_600_000 },
     limits: {

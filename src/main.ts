@@ -141,6 +141,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     limits: config.limits,
     minFreeBytes,
     keepReleases: config.keepReleases,
+    keeping: config.keeping,
     cronRuns: config.cronRuns,
     environment: config.environment,
     dependencies: createDependencies({ cache: paths.cache, now: clock, tools }),
@@ -150,6 +151,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
       resolve: repositories.resolve,
       branchTip: repositories.branchTip,
       tidy: repositories.tidy,
+      collect: repositories.collect,
       bundle: (name, file, signal) => writeBundle(repositories.path(name), file, environment, signal),
       unbundle: (file, directory, signal, branch) => readBundle(file, directory, environment, signal, branch),
       async source(name, sha) {

@@ -29,7 +29,7 @@ export function createProgram(): Command {
   registerDeploys(program, run)
   registerProcesses(program, run, flags)
   registerAccounts(program, run)
-  registerServer(program, flags)
+  registerServer(program, run, flags)
   registerTools(program, run)
   for (const group of program.commands) if (group.commands.length > 0) refuseUnknownWords(group)
   program.helpCommand('help [command]', 'print help for a command')

@@ -46,6 +46,8 @@ const calls: readonly Call[] = [
   { id: 'members', parameters: { id: 'shop' }, status: 200 },
   { id: 'deleteMember', parameters: { id: 'shop', username: 'ana' }, status: 204 },
   { id: 'deleteUser', parameters: { user: '2' }, status: 204 },
+  { id: 'systemDisk', status: 200 },
+  { id: 'cleanDisk', status: 200 },
   { id: 'audit', status: 200 },
   { id: 'postDomains', parameters: { id: 'shop' }, status: 201 },
   { id: 'getDomains', parameters: { id: 'shop' }, status: 200 },

@@ -1,4 +1,4 @@
-import type { Limits } from '../config.ts'
+import type { Keeping, Limits } from '../config.ts'
 import type { BundledRepositories } from './backup/make.ts'
 import type { Audit } from './domain/audit.ts'
 import type { Failpoints } from './failpoints.ts'
@@ -56,6 +56,7 @@ export interface Context {
   /** What must stay free on the disk of the home, bytes. */
   readonly minFreeBytes: number
   readonly keepReleases: number
+  readonly keeping: Keeping
   /** How many scheduled jobs run on this machine at once. */
   readonly cronRuns: number
   /** PATH, LANG and the like: what every child process may see. */
@@ -114,6 +115,8 @@ export interface EngineRepositories extends BundledRepositories {
   branchTip(name: string, branch: string): Promise<string | null>
   /** Housekeeping of a repository that nobody pushes to at the moment. */
   tidy(name: string): Promise<void>
+  /** Throws away what nothing needs any more, but the commits of releases that are kept. */
+  collect(name: string, keep: readonly string[]): Promise<void>
   source(name: string, sha: string): Promise<Source>
 }
 

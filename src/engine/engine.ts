@@ -2,6 +2,7 @@ import { createBackground } from './background.ts'
 import type { Context } from './context.ts'
 import { theServer } from './domain/audit.ts'
 import { Refusal } from './domain/refusal.ts'
+import { createHousekeeping } from './housekeeping/housekeeping.ts'
 import { createOrder } from './in-order.ts'
 import { rememberExits } from './last-exits.ts'
 import { createMemoryGuard } from './memory-guard.ts'
@@ -22,6 +23,7 @@ import { createChangesCases } from './use-cases/changes.ts'
 import { createConfigVarCases } from './use-cases/config-vars.ts'
 import { createCronCases } from './use-cases/cron.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
+import { createDiskCases } from './use-cases/disk.ts'
 import { createDomainCases } from './use-cases/domains.ts'
 import { createMemberCases } from './use-cases/members.ts'
 import { createProcessCases } from './use-cases/processes.ts'
@@ -83,6 +85,7 @@ export function createEngine(deps: EngineDeps) {
   const projects = createProjectCases(ctx)
   const processes = createProcessCases(ctx)
   const backups = createBackupCases(ctx)
+  const housekeeping = createHousekeeping(ctx)
   const cron = createCronCases(ctx)
 
   return {
@@ -101,6 +104,7 @@ export function createEngine(deps: EngineDeps) {
     run: createRunCase(ctx),
     cron,
     backups,
+    disk: createDiskCases(ctx, housekeeping),
     domains: createDomainCases(ctx),
     changes: createChangesCases(ctx),
 
@@ -119,6 +123,7 @@ export function createEngine(deps: EngineDeps) {
       }
       rebuildRestored(ctx, { deployments, processes })
       await backups.keepMaking()
+      housekeeping.start()
     },
 
     /**

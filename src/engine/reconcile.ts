@@ -19,9 +19,6 @@ import { finishRemoval, interruptedRemovals, makeFolders } from './use-cases/pro
  * routes equal the table, and what was interrupted says so.
  */
 
-/** A kept node_modules that nothing has asked for this long goes. */
-const keptModulesMs = 30 * 86_400_000
-
 /** At start, before anything is accepted. Returns the deployments that a dead server left unfinished. */
 export async function reconcile(ctx: Context): Promise<Deployment[]> {
   const interrupted = markInterrupted(ctx)
@@ -43,7 +40,6 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
   }
   await ctx.dependencies.cleanLeftovers()
   await ctx.toolchains.cleanLeftovers()
-  await ctx.dependencies.prune({ maxAgeMs: keptModulesMs, keep: 20 })
   return interrupted
 }
 

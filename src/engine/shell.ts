@@ -96,10 +96,7 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
       source.resume()
     })
   }
-  const flushes = [
-    readLines(child, 'out', count, onLine, rest),
-    readLines(child, 'err', count, onLine, rest),
-  ]
+  const flushes = [readLines(child, 'out', count, onLine, rest), readLines(child, 'err', count, onLine, rest)]
   const abort = () => stop(new Refusal('cancelled', 'the deployment was cancelled'))
   options.signal?.addEventListener('abort', abort, { once: true })
   const timer =

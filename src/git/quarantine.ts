@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removeStaleLocks } from './upkeep.ts'
 
 /**
  * Counts the pushes that run in each repository. When the last one has ended, what killed ones left of
@@ -26,7 +27,10 @@ export class Quarantines {
 
 /** What a server that was killed left in the repositories below `root`. Only before any push is accepted. */
 export async function sweepQuarantines(root: string): Promise<void> {
-  for (const name of await readdir(root)) await sweep(join(root, name))
+  for (const name of await readdir(root)) {
+    await sweep(join(root, name))
+    await removeStaleLocks(join(root, name), 0, Date.now())
+  }
 }
 
 async function sweep(directory: string): Promise<void> {

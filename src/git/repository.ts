@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
 import { projectNamePattern } from '../engine/domain/project.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
-import { run } from '../engine/shell.ts'
 import { refNameProblem } from './ref-name.ts'
+import { collectGarbage, removeStaleLocks, tidyRepository } from './upkeep.ts'
 
 export type Environment = Readonly<Record<string, string>>
 
@@ -36,6 +36,8 @@ export interface Repositories {
   ): Promise<void>
   /** Packs what has piled up, when it is much: pushes themselves never stop for it. */
   tidy(name: string): Promise<void>
+  /** Throws away what no ref and none of these commits needs and is two weeks old. */
+  collect(name: string, keep: readonly string[]): Promise<void>
   /** Absent counts as removed. */
   remove(name: string): Promise<void>
   /** The commit that a branch, a tag or a (shortened) commit id means, in this order; null for none. */
@@ -46,7 +48,8 @@ export interface Repositories {
 }
 
 export const shaPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
-const tidyTimeoutMs = 10 * 60_000
+/** git holds a lock for milliseconds while it moves a ref, a while longer when it packs. */
+const staleLockMs = 30_000
 const shortShaPattern = /^[0-9a-f]{4,64}$/
 const objectVariables = ['GIT_OBJECT_DIRECTORY', 'GIT_ALTERNATE_OBJECT_DIRECTORIES', 'GIT_QUARANTINE_PATH']
 
@@ -65,6 +68,7 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       const directory = path(name)
       if (!(await isRepository(directory))) await createWhole(root, name, directory, environment)
       await configure(directory, options.hooksDirectory)
+      await removeStaleLocks(directory, staleLockMs, Date.now())
       return directory
     },
     async empty() {
@@ -89,10 +93,12 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
     },
     async tidy(name) {
       if (!(await exists(name))) return
-      const limits = ['gc.auto=2000', 'gc.autoDetach=false', 'pack.threads=1', 'pack.windowMemory=100m']
-      const args = [...limits.flatMap((limit) => ['-c', limit]), 'gc', '--auto', '--quiet']
-      const env = gitEnvironment(environment)
-      await run({ file: 'git', args, cwd: path(name), env }, { timeoutMs: tidyTimeoutMs })
+      await tidyRepository(path(name), gitEnvironment(environment))
+    },
+    async collect(name, keep) {
+      if (!(await exists(name))) return
+      await configure(path(name), options.hooksDirectory)
+      await collectGarbage(path(name), gitEnvironment(environment), keep)
     },
     async remove(name) {
       await removeWhole(root, path(name))
@@ -208,6 +214,8 @@ function configurationText(hooksDirectory: string): string {
 [receive]
 \tshallowUpdate = true
 \tadvertisePushOptions = true
+[transfer]
+\thideRefs = refs/nodepilot
 [protocol]
 \tallow = never
 `

@@ -15,6 +15,7 @@ export const paths = {
     server: '/server',
     backups: '/server/backups',
     removeBackup: '/server/backups/:backup/remove',
+    cleanDisk: '/server/disk/clean',
     settings: '/settings',
     changePassword: '/settings/password',
     endSession: '/settings/sessions/:session/end',
@@ -121,6 +122,8 @@ export const paths = {
     systemInfo: '/api/system/info',
     systemMetrics: '/api/system/metrics',
     systemProcesses: '/api/system/processes',
+    systemDisk: '/api/system/disk',
+    cleanDisk: '/api/system/disk/clean',
 
     logDownload: '/api/project/:id/logs/download',
     logStream: '/api/project/:id/logs/stream',

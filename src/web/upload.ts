@@ -6,6 +6,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Busboy } from '@fastify/busboy'
 import { Refusal } from '../engine/domain/refusal.ts'
+import type { Services } from './services.ts'
 
 /** A multipart form whose file went straight to disk. */
 export interface Form {
@@ -18,14 +19,28 @@ export interface DisposableForm extends Form {
   dispose(): Promise<void>
 }
 
+export interface UploadOptions {
+  readonly directory: string
+  readonly limitBytes: number
+  /** Refuses where the disk has no room for so many bytes. */
+  readonly roomFor?: (bytes: number) => Promise<void>
+}
+
+/** Where forms are read to, and how large they may be. */
+export function uploadOptions({ uploads, limits, engine }: Services): UploadOptions {
+  return { directory: uploads, limitBytes: limits.uploadBytes, roomFor: engine.disk.requireRoomFor }
+}
+
 /**
- * Reads a multipart form. Refuses with `too_large` over `limitBytes`, `malformed` for a broken or cut-off form;
+ * Reads a multipart form. Refuses with `too_large` over `limitBytes`, `disk_full`, `malformed` for a broken or cut-off form;
  * then no file is left.
  */
-export async function openForm(
-  request: IncomingMessage,
-  options: { readonly directory: string; readonly limitBytes: number },
-): Promise<DisposableForm> {
+export async function openForm(request: IncomingMessage, options: UploadOptions): Promise<DisposableForm> {
+  await options.roomFor?.(Number(request.headers['content-length'] ?? 0)).catch((error: unknown) => {
+    // the body is still taken in, or the client would never read our answer
+    request.resume()
+    throw error
+  })
   await mkdir(options.directory, { recursive: true, mode: 0o700 })
   const target = path.join(options.directory, randomUUID())
   const dispose = () => rm(target, { force: true })

@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import type { GlobalFlags } from '../client/session.ts'
+import type { Run } from '../run.ts'
 import { withExamples } from './examples.ts'
 
 /** Commands that run on the server's own machine, on its home. `stop` is among the processes. */
-export function registerServer(program: Command, flags: () => GlobalFlags): void {
+export function registerServer(program: Command, run: Run, flags: () => GlobalFlags): void {
   program.commandsGroup('Server:')
   const home = () => ({ home: flags().home })
 
@@ -30,6 +31,15 @@ export function registerServer(program: Command, flags: () => GlobalFlags): void
       const { setup } = await import('../setup.ts')
       await setup(home())
     })
+
+  const disk = program
+    .command('disk')
+    .summary('what uses how much of the disk of the server')
+    .option('--clean', 'remove what nothing needs any more first, as the server does every hour')
+    .action((options: { readonly clean?: boolean }) =>
+      run(async (cli) => (await import('../commands/disk.ts')).disk(cli, options.clean ?? false)),
+    )
+  withExamples(disk, 'disk', 'disk --clean --json')
 
   const backup = program
     .command('backup')

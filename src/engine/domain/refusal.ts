@@ -32,6 +32,7 @@ export type RefusalCode =
   | 'unauthorized'
   | 'forbidden'
   | 'not_found'
+  | 'gone'
   | 'conflict'
   | 'unsupported_media_type'
   | 'too_many_requests'

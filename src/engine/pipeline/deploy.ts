@@ -6,6 +6,7 @@ import type { Deployment } from '../domain/deployment.ts'
 import { webCount } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { NewRelease, Release } from '../domain/release.ts'
+import { requireRoom } from '../housekeeping/room.ts'
 import type { Source } from '../ports.ts'
 import type { Veil } from '../secrets.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -71,6 +72,7 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
   const slug = ctx.paths.release(work.project.name, work.release)
   try {
     await rm(slug, { recursive: true, force: true })
+    await requireRoom(ctx, ctx.store.releases.lastBytes(work.project.id), 'the release')
     await receive(ctx, work, source, slug)
     const app = await understand(work, slug)
     const { files, origin } = await inBuildPlace(ctx, work, () => make(ctx, work, slug, app))

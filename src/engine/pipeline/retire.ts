@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { discard, groupsOf } from './discard.ts'
+import { measureRelease } from './measure-release.ts'
 import { prune } from './prune.ts'
 import { untilItCould } from './until-it-could.ts'
 import { isWorker, turnOverWorkers } from './workers.ts'
@@ -15,6 +16,7 @@ export function retireOld(ctx: Context, project: ProjectRow): void {
     const done = await ctx.turns.take(project.id)
     try {
       await prune(ctx, project.id)
+      await measureRelease(ctx, project)
       await ctx.failpoint('retire.pruned')
       await ctx.repositories.tidy(project.name)
     } finally {

@@ -64,7 +64,10 @@ export function createAccounts(db: Db, now: () => string) {
     INSERT INTO login_failures (subject, failures, blocked_until) VALUES (?, ?, ?)
     ON CONFLICT DO UPDATE SET failures = excluded.failures, blocked_until = excluded.blocked_until`)
   const clearFailure = db.prepare('DELETE FROM login_failures WHERE subject = ?')
+  const purgeFailures = db.prepare('DELETE FROM login_failures WHERE blocked_until < ?')
   return {
+    /** Forgets failed sign-ins whose wait was over at that time. Returns how many. */
+    purgeFailures: (before: string): number => purgeFailures.run(before).changes,
     hasUsers: (): boolean => (countUsers.get() as number) > 0,
     /** Creates the first user; null when somebody was faster. */
     createFirstUser: db.transaction((username: string, password: string): UserRow | null => {

@@ -32,7 +32,18 @@ export function createReleases(db: Db, now: () => string, vault: Vault) {
     'UPDATE releases SET pruned_at = ? WHERE project_id = ? AND slug = ? AND pruned_at IS NULL',
   )
   const toRelease = (row: RawRelease) => releaseOf(row, vault)
+  const setBytes = db.prepare('UPDATE releases SET bytes = ? WHERE project_id = ? AND slug = ?')
+  const lastBytes = db
+    .prepare(
+      'SELECT bytes FROM releases WHERE project_id = ? AND bytes IS NOT NULL ORDER BY number DESC LIMIT 1',
+    )
+    .pluck()
   return {
+    /** What the directory of this slug takes on the disk, bytes. */
+    setBytes: (projectId: number, slug: number, bytes: number): void =>
+      void setBytes.run(bytes, projectId, slug),
+    /** Of the newest that was measured; 0 where none was. */
+    lastBytes: (projectId: number): number => (lastBytes.get(projectId) as number | undefined) ?? 0,
     create(release: NewRelease): void {
       const { source, envVars, envScopes = {}, workers, plan, ...rest } = release
       const texts = {

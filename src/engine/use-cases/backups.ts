@@ -3,6 +3,7 @@ import { type Backup, createShelf } from '../backup/shelf.ts'
 import type { Context } from '../context.ts'
 import { theServer, type Who } from '../domain/audit.ts'
 import { Refusal } from '../domain/refusal.ts'
+import { requireRoom } from '../housekeeping/room.ts'
 
 export type BackupCases = ReturnType<typeof createBackupCases>
 
@@ -22,6 +23,7 @@ export function createBackupCases(ctx: Context) {
     }
     making = true
     try {
+      await requireRoom(ctx, (await shelf.list())[0]?.bytes ?? 0, 'a backup as large as the last one')
       const backup = await makeBackup(ctx, options, ctx.closing)
       const { id, bytes, keys, slugs } = backup
       ctx.audit({ who, action: 'backup.create', after: { id, bytes, keys, slugs } })

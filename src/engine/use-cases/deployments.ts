@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { openUpload } from '../archive.ts'
 import type { Brings, Context } from '../context.ts'
 import type { Who } from '../domain/audit.ts'
@@ -156,6 +156,14 @@ export function createDeploymentCases(ctx: Context) {
 
     /** A mark for `after`: the id of the newest deployment of all. */
     newestId: (): number => ctx.store.deployments.newestId(),
+
+    /** Refuses with `gone` where the log of a deployment that has ended was removed. */
+    requireLog(project: ProjectRow, { number, finishedAt }: Deployment): void {
+      if (finishedAt === null || existsSync(ctx.paths.deploymentLog(project.name, number))) return
+      throw new Refusal('gone', `the log of deployment ${number} is not kept any more`, {
+        hint: 'the server keeps them as long as keepDeploymentLogs and keepDeploymentLogDays say',
+      })
+    },
 
     /** The whole log, and what is still to come. */
     async *log(project: ProjectRow, number: number, signal: AbortSignal): AsyncGenerator<string> {

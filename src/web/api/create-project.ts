@@ -6,7 +6,7 @@ import type { Deploy } from '../begin-deployment.ts'
 import { parse, parseJson, readJson } from '../input.ts'
 import { presentProject } from '../present.ts'
 import type { Env, Services } from '../services.ts'
-import { type Form, openForm } from '../upload.ts'
+import { type Form, openForm, uploadOptions } from '../upload.ts'
 import { deployAndAnswer } from './deploy-answer.ts'
 import { createProject } from './schemas.ts'
 
@@ -17,8 +17,7 @@ export async function createFromForm(services: Services, c: Context<Env>): Promi
   if (!/^multipart\/form-data/i.test(c.req.header('content-type') ?? '')) {
     return createEmpty(services, await readJson(c, createProject), c.get('who'))
   }
-  const options = { directory: services.uploads, limitBytes: services.limits.uploadBytes }
-  const form = await openForm(c.env.incoming, options)
+  const form = await openForm(c.env.incoming, uploadOptions(services))
   const { file, dispose } = form
   try {
     const input = parse(createProject, fieldsOf(form))

@@ -10,7 +10,7 @@ import { eventStream, eventText } from '../live/event-stream.ts'
 import { paths } from '../paths.ts'
 import { presentDeployment } from '../present.ts'
 import type { Env, Services } from '../services.ts'
-import { openForm } from '../upload.ts'
+import { openForm, uploadOptions } from '../upload.ts'
 import { deployAndAnswer } from './deploy-answer.ts'
 import { deploymentOf } from './deployment-of.ts'
 import { stillAllowed } from './logs.ts'
@@ -84,9 +84,14 @@ export function deploymentsApi(services: Services): readonly Endpoint[] {
         'With `?follow=1` as server-sent events until it ends; `Last-Event-ID` goes on where you left.',
       access: 'project.read',
       query: schemas.followQuery,
-      answers: { 200: { description: 'the lines so far', type: 'text/plain' } },
+      answers: {
+        200: { description: 'the lines so far', type: 'text/plain' },
+        410: { description: 'it was removed: see keepDeploymentLogs', schema: shapes.problem },
+      },
       handler({ c, project, query }) {
-        const { number } = deploymentOf(services, c, project)
+        const deployment = deploymentOf(services, c, project)
+        const { number } = deployment
+        engine.deployments.requireLog(project, deployment)
         return query.follow === '1'
           ? followLog(services, c, project, number, query)
           : plainLog(services, c, project, number)
@@ -119,8 +124,7 @@ function isForm(c: Context<Env>): boolean {
 }
 
 async function deployForm(services: Services, c: Context<Env>, project: ProjectRow): Promise<Response> {
-  const options = { directory: services.uploads, limitBytes: services.limits.uploadBytes }
-  const { file, dispose } = await openForm(c.env.incoming, options)
+  const { file, dispose } = await openForm(c.env.incoming, uploadOptions(services))
   if (!file) {
     const message = 'an archive (.zip, .tar.gz or .tgz) is missing'
     throw new Refusal('invalid', `file: ${message}`, { fields: [{ field: 'file', message }] })

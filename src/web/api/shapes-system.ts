@@ -104,6 +104,40 @@ export const systemProcess = z
   })
   .meta({ id: 'SystemProcess', description: 'A process that NodePilot runs, or a part of NodePilot itself.' })
 
+const size = z.number().meta({ description: 'bytes' })
+export const cleaning = z
+  .strictObject({
+    at: z.string(),
+    freedBytes: size,
+    removed: z.array(
+      z.strictObject({ what: z.string().meta({ example: 'deployment logs' }), count: z.number().int() }),
+    ),
+  })
+  .meta({ id: 'DiskCleaning' })
+
+export const diskReport = z
+  .strictObject({
+    measuredAt: z.string(),
+    disk: z.strictObject({ totalBytes: size, freeBytes: size, minFreeBytes: size }),
+    projects: z.array(
+      z.strictObject({
+        name: z.string(),
+        bytes: size,
+        releasesBytes: size,
+        dataBytes: size,
+        repositoryBytes: size,
+        logsBytes: size,
+        buildHomeBytes: size,
+      }),
+    ),
+    parts: z.array(z.strictObject({ name: z.string().meta({ example: 'cache of npm' }), bytes: size })),
+    lastCleaning: cleaning.nullable(),
+  })
+  .meta({
+    id: 'DiskReport',
+    description: 'What several share (kept node_modules) counts once, under the caches.',
+  })
+
 const check = z.enum(['ok', 'failed'])
 export const health = z
   .strictObject({

@@ -45,6 +45,24 @@ export function systemApi(services: Services): readonly Endpoint[] {
       },
       handler: async ({ c }) => c.json({ processes: await engine.system.processes() }),
     }),
+    endpoint({
+      method: 'get',
+      path: paths.api.systemDisk,
+      tag,
+      summary: 'What uses how much of the disk: projects, caches, backups',
+      access: 'server.read',
+      answers: { 200: { description: 'as measured within the last minute', schema: shapes.diskReport } },
+      handler: async ({ c }) => c.json(await engine.disk.report()),
+    }),
+    endpoint({
+      method: 'post',
+      path: paths.api.cleanDisk,
+      tag,
+      summary: 'Remove what nothing needs any more now, as the server does every hour',
+      access: 'server.manage',
+      answers: { 200: { description: 'what was removed', schema: shapes.cleaning } },
+      handler: async ({ c, who }) => c.json(await engine.disk.clean(who)),
+    }),
     healthEndpoint(services),
   ]
 }

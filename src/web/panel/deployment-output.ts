@@ -43,7 +43,11 @@ export function outputPane(project: ProjectRow, { number, finishedAt, status }: 
     download: `/projects/${project.name}/deploys/${number}/output`,
     label: 'Output',
     status: statusWords(
-      finishedAt !== null ? `ended: ${status === 'retired' ? 'live' : status}` : 'under way',
+      output.lines.length === 0 && finishedAt !== null
+        ? 'the output is not kept any more'
+        : finishedAt !== null
+          ? `ended: ${status === 'retired' ? 'live' : status}`
+          : 'under way',
       output.skipped,
     ),
   }

@@ -8,7 +8,7 @@ import { paths } from '../paths.ts'
 import { fragment, isFragmentRequest, page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
-import { openForm } from '../upload.ts'
+import { openForm, uploadOptions } from '../upload.ts'
 import { type FormProblem, readForm, submit } from './form.ts'
 import { go } from './go.ts'
 import { begin } from './project-actions.ts'
@@ -53,10 +53,7 @@ export function newProjectPages(services: Services): Hono<Env> {
     let uploadName = ''
     return submit(
       async () => {
-        const form = await openForm(c.env.incoming, {
-          directory: services.uploads,
-          limitBytes: services.limits.uploadBytes,
-        })
+        const form = await openForm(c.env.incoming, uploadOptions(services))
         const { file, fields, dispose } = form
         try {
           uploadName = fields.name ?? ''

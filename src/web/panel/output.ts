@@ -11,7 +11,9 @@ export function outputPages(services: Services): Hono<Env> {
   const pages = new Hono<Env>()
   pages.get(paths.panel.deploymentOutput, requireSession(services), (c) => {
     const project = projectOfPage(services, c, 'project.read')
-    const { number } = deploymentOf(services, c, project)
+    const deployment = deploymentOf(services, c, project)
+    const { number } = deployment
+    services.engine.deployments.requireLog(project, deployment)
     c.header('content-type', 'text/plain; charset=utf-8')
     c.header('content-disposition', `attachment; filename="${project.name}-${number}.log"`)
     return stream(c, async (out) => {

@@ -9,7 +9,7 @@ import { paths } from '../paths.ts'
 import { fragment, isFragmentRequest, page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
-import { openForm } from '../upload.ts'
+import { openForm, uploadOptions } from '../upload.ts'
 import { readForm, submit } from './form.ts'
 import { go } from './go.ts'
 import { showOverview } from './overview.ts'
@@ -60,8 +60,7 @@ export function projectActionPages(services: Services): Hono<Env> {
     return back(c, project, 'scaled')
   })
   act(paths.panel.upload, 'project.deploy', async (c, project) => {
-    const options = { directory: services.uploads, limitBytes: services.limits.uploadBytes }
-    const { file, dispose } = await openForm(c.env.incoming, options)
+    const { file, dispose } = await openForm(c.env.incoming, uploadOptions(services))
     if (!file) throw new Refusal('invalid', 'choose an archive first')
     const { path, filename } = file
     return go(

@@ -13,6 +13,7 @@ const { bytes, ms, percent } = words
 const doneWords: Readonly<Record<string, string>> = {
   backup: 'The backup is made, and a restore on trial has proved it.',
   removed: 'The backup is removed.',
+  cleaned: 'What nothing needs any more is removed.',
 }
 
 /** The machine, what runs on it, and whether all is well. For admins. */
@@ -27,12 +28,13 @@ export function serverPages(services: Services): Hono<Env> {
     },
   ]
   const show = async (c: Context<Env>, problem: FormProblem | null = null) => {
-    const [info, metrics, processes, health, backups] = await Promise.all([
+    const [info, metrics, processes, health, backups, disk] = await Promise.all([
       engine.system.info(),
       engine.system.metrics('1h'),
       engine.system.processes(),
       services.health(),
       engine.backups.list(),
+      engine.disk.reportWithin(700),
     ])
     return page(
       c,
@@ -51,6 +53,7 @@ export function serverPages(services: Services): Hono<Env> {
         processes: processes.map(shownProcess),
         about: aboutOf(info, services.version),
         backups,
+        disk,
         mayBackup: engine.access.allows(c.get('actor'), 'server.manage', null),
         problem,
         done: doneWords[c.req.query('done') ?? ''],
@@ -75,6 +78,7 @@ export function serverPages(services: Services): Hono<Env> {
   change(paths.panel.backups, 'backup', (c) =>
     engine.backups.make({ keys: false, slugs: false }, c.get('who')),
   )
+  change(paths.panel.cleanDisk, 'cleaned', (c) => engine.disk.clean(c.get('who')))
   change(paths.panel.removeBackup, 'removed', (c) =>
     engine.backups.remove(c.req.param('backup') ?? '', c.get('who')),
   )
