@@ -98,6 +98,7 @@ const api: Readonly<Record<string, Right>> = {
   'GET /api/project/:id/env': 'project.operate',
   'PUT /api/project/:id/env': 'project.operate',
   'PATCH /api/project/:id/env': 'project.operate',
+  'GET /api/project/:id/previews': 'project.read',
   'GET /api/project/:id/domains': 'project.read',
   'POST /api/project/:id/domains': 'project.manage',
   'PATCH /api/project/:id/domains/:domain': 'project.manage',

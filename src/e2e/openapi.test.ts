@@ -49,6 +49,7 @@ const calls: readonly Call[] = [
   { id: 'systemDisk', status: 200 },
   { id: 'cleanDisk', status: 200 },
   { id: 'audit', status: 200 },
+  { id: 'previews', parameters: { id: 'shop' }, status: 200 },
   { id: 'postDomains', parameters: { id: 'shop' }, status: 201 },
   { id: 'getDomains', parameters: { id: 'shop' }, status: 200 },
   { id: 'checkDomain', parameters: { id: 'shop', domain: 'www.shop.example' }, status: 200 },

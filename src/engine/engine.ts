@@ -26,6 +26,7 @@ import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDiskCases } from './use-cases/disk.ts'
 import { createDomainCases } from './use-cases/domains.ts'
 import { createMemberCases } from './use-cases/members.ts'
+import { createPreviewCases } from './use-cases/previews.ts'
 import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
 import { rebuildRestored } from './use-cases/rebuild.ts'
@@ -83,6 +84,7 @@ export function createEngine(deps: EngineDeps) {
   const metrics = createMetrics(ctx)
   const memory = createMemoryGuard(ctx)
   const projects = createProjectCases(ctx)
+  const previews = createPreviewCases(ctx, projects)
   const processes = createProcessCases(ctx)
   const backups = createBackupCases(ctx)
   const housekeeping = createHousekeeping(ctx)
@@ -93,6 +95,7 @@ export function createEngine(deps: EngineDeps) {
     audit: { ...createAuditCases(ctx), write: ctx.audit },
     members: createMemberCases(ctx),
     projects,
+    previews,
     metrics,
     memory,
     system: createSystemCases(ctx, metrics),
@@ -124,6 +127,7 @@ export function createEngine(deps: EngineDeps) {
       rebuildRestored(ctx, { deployments, processes })
       await backups.keepMaking()
       housekeeping.start()
+      previews.keepSweeping()
     },
 
     /**
@@ -161,7 +165,7 @@ export function createEngine(deps: EngineDeps) {
 /** A project that has never been live has no deploy branch yet: its first push went to one of these. */
 async function isTip(ctx: Context, project: ProjectRow, revision: string): Promise<boolean> {
   for (const branch of project.deployBranch ? [project.deployBranch] : ['main', 'master']) {
-    if ((await ctx.repositories.branchTip(project.name, branch)) === revision) return true
+    if ((await ctx.repositories.branchTip(project.repository, branch)) === revision) return true
   }
   return false
 }

@@ -29,14 +29,19 @@ export function createReceiver(deps: {
   readonly failpoint: Failpoints
 }): Receiver<Sender> {
   const { engine, repositories } = deps
-  const waiting = new Map<string, Held>()
+  const waiting = new Map<string, readonly Held[]>()
 
   return {
     async preReceive(push) {
       const project = engine.projects.get(push.name)
       const branch = project.deployBranch ?? (await chooseBranch(repositories, push))
-      const update = push.updates.find(({ ref }) => ref === `refs/heads/${branch}`)
-      if (!update) {
+      const deployed = push.updates.find(({ ref }) => ref === `refs/heads/${branch}`)
+      if (deployed && isNothing(deployed.newSha)) throw branchIsLive(branch)
+      const targets: Target[] = [
+        ...(deployed ? [{ project, update: deployed, branch }] : []),
+        ...(await previewTargets(engine, push, project, branch)),
+      ]
+      if (targets.length === 0) {
         engine.audit.write({
           who: push.actor.who,
           action: 'project.push',
@@ -46,39 +51,56 @@ export function createReceiver(deps: {
         say(push, notDeployed(push, branch))
         return true
       }
-      if (isNothing(update.newSha)) throw branchIsLive(branch)
-      const proven = await prove(deps, push, project, branch, update)
-      if (proven) {
-        waiting.set(push.id, { proven, update, branch })
-        await deps.failpoint('push.accepted')
+      // all or nothing, as git takes the refs of a push: what was proved already is given up with the others
+      const held: Held[] = []
+      waiting.set(push.id, held)
+      for (const target of targets) {
+        const proven = await prove(deps, push, target)
+        if (!proven) return false
+        held.push({ ...target, proven })
       }
-      return proven !== null
+      await deps.failpoint('push.accepted')
+      return true
     },
 
     async postReceive(push) {
-      const held = waiting.get(push.id)
-      if (!held || !push.updates.some(({ ref }) => ref === held.update.ref)) return
+      const project = engine.projects.find(push.name)
+      for (const { ref, newSha } of push.updates) {
+        if (project && isNothing(newSha)) engine.previews.removeBranch(project, branchOf(ref), push.actor.who)
+      }
+      const held = waiting.get(push.id) ?? []
+      const moved = held.filter(({ update }) => push.updates.some(({ ref }) => ref === update.ref))
+      if (moved.length === 0) return
       await deps.failpoint('push.moved')
-      waiting.delete(push.id)
-      await goLive(repositories, push.name, held)
+      waiting.set(
+        push.id,
+        held.filter((one) => !moved.includes(one)),
+      )
+      for (const one of moved) await goLive(repositories, push.name, one)
     },
 
     async closed(push) {
-      const held = waiting.get(push.id)
-      if (!held) return
+      const held = waiting.get(push.id) ?? []
       waiting.delete(push.id)
-      const tip = await repositories.branchTip(push.name, held.branch).catch(() => null)
-      if (tip === held.update.newSha) await goLive(repositories, push.name, held)
-      else await held.proven.abandon(overtaken(held.branch))
+      for (const one of held) {
+        const tip = await repositories.branchTip(push.name, one.branch).catch(() => null)
+        if (tip === one.update.newSha) await goLive(repositories, push.name, one)
+        else await one.proven.abandon(overtaken(one.branch))
+      }
     },
   }
 }
 
-/** Proved, and waiting for git to move the ref. */
-interface Held {
-  readonly proven: Proven
+/** What a pushed branch is deployed as: the project itself, or a preview of it. */
+interface Target {
+  readonly project: ProjectRow
   readonly update: RefUpdate
   readonly branch: string
+}
+
+/** Proved, and waiting for git to move the ref. */
+interface Held extends Target {
+  readonly proven: Proven
 }
 
 /**
@@ -88,7 +110,7 @@ interface Held {
 async function goLive(
   repositories: Repositories,
   name: string,
-  { proven, update, branch }: Held,
+  { project, proven, update, branch }: Held,
 ): Promise<void> {
   try {
     await proven.goLive()
@@ -98,7 +120,7 @@ async function goLive(
     if (!(error instanceof DeploymentFailed)) throw error
     return
   }
-  await repositories.setHead(name, branch)
+  if (project.preview === null) await repositories.setHead(name, branch)
 }
 
 /** The same question for every request to a repository; a first push creates its project. */
@@ -118,6 +140,8 @@ export function createAccess(deps: {
       const existing = engine.projects.find(name)
       if (existing) {
         access.authorize(actor, action === 'push' ? 'project.deploy' : 'project.read', existing)
+        const parent = engine.previews.parentOf(existing)
+        if (parent) throw pushToParent(parent.name, existing.preview?.branch ?? '')
         return { directory: await repositories.create(name) }
       }
       if (action !== 'push') throw new Refusal('not_found', `there is no project ${name}`)
@@ -138,9 +162,7 @@ export function createAccess(deps: {
 async function prove(
   deps: Parameters<typeof createReceiver>[0],
   push: Push<Sender>,
-  project: ProjectRow,
-  branch: string,
-  update: RefUpdate,
+  { project, branch, update }: Target,
 ): Promise<Proven | null> {
   const { engine, repositories, environment } = deps
   const { objectEnvironment, signal } = push
@@ -176,6 +198,37 @@ async function prove(
   }
 }
 
+/** Every other pushed branch, where the project has previews. One too many is stored, and the push says so. */
+async function previewTargets(
+  engine: Engine,
+  push: Push<Sender>,
+  project: ProjectRow,
+  deployBranch: string,
+): Promise<Target[]> {
+  if (!project.settings.previews) return []
+  const targets: Target[] = []
+  for (const update of push.updates) {
+    const branch = branchOf(update.ref)
+    if (branch === '' || branch === deployBranch || isNothing(update.newSha)) continue
+    try {
+      const preview = await engine.previews.forPush(project, branch, push.actor.who)
+      targets.push({ project: preview, update, branch })
+    } catch (error) {
+      if (!isRefusal(error, 'conflict')) throw error
+      say(push, [
+        `warning: no preview of ${branch}: ${error.message.replace(/^name: /, '')}`,
+        `hint: ${error.hint ?? ''}`,
+      ])
+    }
+  }
+  return targets
+}
+
+/** `feature/x` of `refs/heads/feature/x`; '' of a tag. */
+function branchOf(ref: string): string {
+  return ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : ''
+}
+
 /** A project without a deploy branch: `main` where it is pushed or there, else `master`. */
 async function chooseBranch(repositories: Repositories, push: Push<Sender>): Promise<string> {
   const pushed = (branch: string) => push.updates.some(({ ref }) => ref === `refs/heads/${branch}`)
@@ -194,6 +247,16 @@ function notDeployed(push: Push<Sender>, branch: string): string[] {
 
 function refsOf(push: Push<Sender>): string[] {
   return push.updates.slice(0, 10).map(({ ref, newSha }) => `${ref.slice(0, 200)} ${newSha.slice(0, 7)}`)
+}
+
+function pushToParent(parent: string, branch: string): Refusal {
+  return new Refusal(
+    'forbidden',
+    `this is a preview of ${parent}: its commits are in the repository of ${parent}`,
+    {
+      hint: `push there: git push nodepilot ${branch}`,
+    },
+  )
 }
 
 function branchIsLive(branch: string): Refusal {

@@ -103,6 +103,7 @@ export const paths = {
     cronOutput: '/api/project/:id/cron/runs/:run/output',
     cancelCron: '/api/project/:id/cron/runs/:run/cancel',
     deploy: '/api/project/:id/deploy',
+    previews: '/api/project/:id/previews',
     domains: '/api/project/:id/domains',
     domain: '/api/project/:id/domains/:domain',
     checkDomain: '/api/project/:id/domains/:domain/check',

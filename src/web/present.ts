@@ -6,6 +6,7 @@ import type { TokenRow, UserRow } from '../engine/store/accounts.ts'
 import type { AuditRow } from '../engine/store/audit.ts'
 import type { MemberRow } from '../engine/store/members.ts'
 import type { SessionRow } from '../engine/store/sessions.ts'
+import type { Preview } from '../engine/use-cases/previews.ts'
 import type { ProjectView } from '../engine/use-cases/project-view.ts'
 
 /** The public shapes of contract and OpenAPI, made from what the engine says. */
@@ -19,7 +20,9 @@ export function presentProject(
     name: project.name,
     displayName: project.displayName,
     url: addresses.app(project.name),
-    gitUrl: addresses.git(project.name),
+    gitUrl: addresses.git(project.repository),
+    previewOf: project.preview ? project.repository : null,
+    previewBranch: project.preview?.branch ?? null,
     status: project.status,
     deploying,
     startCommand: project.startCommand,
@@ -78,4 +81,9 @@ function asTime(text: string): string {
 export function presentToken(token: TokenRow) {
   const { id, name, scope, projectId, username, createdAt, expiresAt, lastUsedAt } = token
   return { id, name, scope, project: projectId, user: username, createdAt, expiresAt, lastUsedAt }
+}
+
+export function presentPreview({ project, branch, usedAt, expiresAt }: Preview, addresses: Addresses) {
+  const { name, status, currentRelease: release } = project
+  return { name, branch, url: addresses.app(name), status, release, usedAt, expiresAt }
 }

@@ -15,6 +15,7 @@ import { domainsApi } from './api/domains.ts'
 import { logsApi } from './api/logs.ts'
 import { membersApi } from './api/members.ts'
 import { metricsApi } from './api/metrics.ts'
+import { previewsApi } from './api/previews.ts'
 import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
 import { prometheusApi } from './api/prometheus.ts'
@@ -86,6 +87,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     cronApi,
     configVarsApi,
     domainsApi,
+    previewsApi,
     changesApi,
     backupsApi,
     logsApi,

@@ -41,6 +41,14 @@ export function registerProjects(program: Command, run: Run): void {
     )
   withExamples(remove, 'delete shop', 'delete shop -y')
 
+  const previews = program
+    .command('previews [project]')
+    .summary('branches that are deployed beside a project')
+    .action((name: string | undefined) =>
+      run(async (cli) => (await import('../commands/previews.ts')).list(cli, name)),
+    )
+  withExamples(previews, 'previews', 'previews shop --json')
+
   registerConfig(program, run)
   registerSettings(program, run)
   registerDomains(program, run)

@@ -18,5 +18,6 @@ export function liveReleaseOf(store: Store, project: ProjectRow): Release | null
 
 /** Jobs run on schedule while the project is not stopped. */
 export function followsSchedule(project: ProjectRow): boolean {
-  return project.status !== 'stopped' && project.currentRelease !== null
+  // a preview works on what its project works on: a job must not run twice
+  return project.preview === null && project.status !== 'stopped' && project.currentRelease !== null
 }

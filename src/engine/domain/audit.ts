@@ -21,6 +21,7 @@ export type AuditSubject =
   | 'domain'
   | 'job'
   | 'member'
+  | 'preview'
   | 'process'
   | 'project'
   | 'release'

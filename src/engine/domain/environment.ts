@@ -53,6 +53,8 @@ export interface InstanceFacts {
   readonly configVars: Readonly<Record<string, string>>
   /** The project's limit; null: none is set. */
   readonly memoryLimitMb: number | null
+  /** The branch it is a preview of. */
+  readonly preview?: string | null
   /** PATH and LANG of the server. */
   readonly system: Readonly<Record<string, string>>
 }
@@ -71,6 +73,7 @@ export function instanceEnvironment(facts: InstanceFacts): Record<string, string
     NODEPILOT_RELEASE: `v${facts.release}`,
     NODEPILOT_INSTANCE: `${facts.type}.${facts.index}`,
     NODEPILOT_DATA_DIR: facts.dataDirectory,
+    ...(facts.preview ? { NODEPILOT_PREVIEW: facts.preview } : {}),
   }
 }
 

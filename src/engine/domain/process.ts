@@ -19,9 +19,13 @@ export const mostInstances = 50
 /** How many of each type were asked for; what is not named runs once. */
 export type ProcessCounts = Readonly<Record<string, number>>
 
+/** In place of a type: every one but `web` that is not named. No type can be called so. */
+export const othersCount = '*'
+
 /** How many of this type shall run. */
 export function countOf(counts: ProcessCounts, type: string): number {
-  return Object.hasOwn(counts, type) ? (counts[type] ?? 1) : 1
+  const otherwise = type === 'web' ? 1 : (counts[othersCount] ?? 1)
+  return Object.hasOwn(counts, type) ? (counts[type] ?? 1) : otherwise
 }
 
 /** The process types of a release, `web` first; where `web` is static files, it is none. */

@@ -30,6 +30,8 @@ export const releasePlan = z.object({
   graceMs: z.number().nullable().default(null),
   /** Config vars that the app file says must be there. */
   env: z.array(z.string()).default([]),
+  /** The branch it is a preview of; null: it is none. */
+  preview: z.string().nullable().default(null),
   /** Scheduled jobs of the app file; those of the project's settings win, and are in force at once. */
   cron: z.array(storedCronJob).default([]),
 })

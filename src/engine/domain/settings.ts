@@ -60,6 +60,21 @@ export const projectSettings = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'a cookie of the front door brings each client back to the same instance' }),
+  previews: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'a push to another branch is deployed as <branch>--<project>' }),
+  previewIdleDays: z.int().min(1).max(365).default(14).meta({
+    description: 'a preview that nobody pushes to and nobody asks for is removed after so many days',
+  }),
+  previewLimit: z.int().min(1).max(50).default(5).meta({ description: 'so many previews at once' }),
+  previewMemoryMb: z.int().min(16).max(1_000_000).nullable().default(null).meta({
+    description: 'memory limit of each process of a preview, MB; null: as of the project',
+  }),
+  previewWorkers: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'previews run the other process types too, not web alone' }),
   cron: cronJobs.nullable().default(null).meta({
     description: 'scheduled jobs, in force at once; null: those of the app file, of the live release',
   }),

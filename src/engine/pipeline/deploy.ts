@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Context } from '../context.ts'
-import { type StoredVars, varsAtBuild, varsAtRun } from '../domain/config-vars.ts'
+import { type StoredVars, type Vars, varsAtBuild, varsAtRun } from '../domain/config-vars.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { webCount } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
@@ -190,7 +190,7 @@ async function install(ctx: Context, work: Work, slug: string, app: App): Promis
       signal: work.signal,
       noCache: work.noCache,
       privateCopy: work.project.privateModules,
-      configVars: varsAtBuild(work.project),
+      configVars: buildVarsOf(work.project),
       limits: limitsOf(ctx, work.project),
       job: work.job,
       home: ctx.paths.buildHome(work.project.name),
@@ -212,7 +212,7 @@ async function runBuild(ctx: Context, work: Work, app: App, tools: Tools): Promi
       say: step.say,
       note: step.note,
       signal: work.signal,
-      configVars: varsAtBuild(work.project),
+      configVars: buildVarsOf(work.project),
       limits: limitsOf(ctx, work.project),
       job: work.job,
       home: ctx.paths.buildHome(work.project.name),
@@ -241,13 +241,18 @@ async function releasePhase(
   })
 }
 
+function buildVarsOf(project: ProjectRow): Vars {
+  const { preview } = project
+  return { ...varsAtBuild(project), ...(preview ? { NODEPILOT_PREVIEW: preview.branch } : {}) }
+}
+
 /** What a release consists of, beside its number. */
 type Files = Pick<Release, 'slug' | 'source' | 'command' | 'workers' | 'plan'> & VarSet
 
 function filesOf({ project, release, deployment }: Work, app: App, web: WebPart, tools: Tools): Files {
   const { workers } = app.config
   const { envVars, envScopes } = project
-  const plan = planOf(app, web, tools)
+  const plan = { ...planOf(app, web, tools), preview: project.preview?.branch ?? null }
   const { command } = web
   return { slug: release, source: deployment.source, command, workers, envVars, envScopes, plan }
 }

@@ -41,6 +41,7 @@ export async function groupOf(
       dataDirectory: ctx.paths.data(ref.project),
       configVars: envVars,
       memoryLimitMb,
+      preview: plan.preview,
       system,
     })
   return {

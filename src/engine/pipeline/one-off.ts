@@ -14,7 +14,7 @@ export interface Place {
   /** The slug. */
   readonly directory: string
   readonly envVars: Readonly<Record<string, string>>
-  readonly plan: Pick<ReleasePlan, 'node' | 'manager' | 'rootDir'>
+  readonly plan: Pick<ReleasePlan, 'node' | 'manager' | 'rootDir' | 'preview'>
 }
 
 /** A command with the directory, the environment and the powers of the release's instances, and no port. */
@@ -38,6 +38,7 @@ export async function oneOff(
     dataDirectory: ctx.paths.data(project),
     configVars: envVars,
     memoryLimitMb: null,
+    preview: plan.preview,
     system: await systemOf(ctx, plan),
   })
   const [file, ...args] = argv

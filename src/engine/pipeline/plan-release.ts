@@ -4,7 +4,7 @@ import type { WebPart } from './start-command.ts'
 import { planOfTools, type Tools } from './toolchain/toolchains.ts'
 
 /** What is kept with a release, so that it can be run later as it was meant. */
-export function planOf({ rootDir, config }: App, web: WebPart, tools: Tools): ReleasePlan {
+export function planOf({ rootDir, config }: App, web: WebPart, tools: Tools): Omit<ReleasePlan, 'preview'> {
   const { healthPath = null, bootTimeoutMs = null, graceMs = null } = config.file
   return {
     rootDir,

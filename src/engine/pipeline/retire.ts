@@ -18,7 +18,8 @@ export function retireOld(ctx: Context, project: ProjectRow): void {
       await prune(ctx, project.id)
       await measureRelease(ctx, project)
       await ctx.failpoint('retire.pruned')
-      await ctx.repositories.tidy(project.name)
+      // somebody may push to the repository of a preview: it is another project's
+      if (project.preview === null) await ctx.repositories.tidy(project.name)
     } finally {
       done()
     }

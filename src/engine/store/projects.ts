@@ -1,4 +1,5 @@
 import type { StoredVars, VarScopes, Vars } from '../domain/config-vars.ts'
+import type { PreviewOf } from '../domain/preview.ts'
 import type { ProcessCounts } from '../domain/process.ts'
 import type { ProjectStatus } from '../domain/project.ts'
 import { type ProjectSettings, readSettings, type SettingsChange } from '../domain/settings.ts'
@@ -33,6 +34,10 @@ export interface ProjectRow extends StoredVars {
   /** Workers of a new release start while those of the old one still end; else only after that. */
   readonly overlapWorkers: boolean
   readonly settings: ProjectSettings
+  /** The repository its commits are in: its own, or that of the project it is a preview of. */
+  readonly repository: string
+  /** null: a project of its own. */
+  readonly preview: PreviewOf | null
 }
 
 export interface NewProject {
@@ -49,7 +54,15 @@ export interface NewProject {
 export type ProjectChange = {
   readonly [Key in Exclude<
     keyof ProjectRow,
-    'id' | 'name' | 'path' | 'createdAt' | 'updatedAt' | 'settings' | keyof StoredVars
+    | 'id'
+    | 'name'
+    | 'path'
+    | 'createdAt'
+    | 'updatedAt'
+    | 'settings'
+    | 'repository'
+    | 'preview'
+    | keyof StoredVars
   >]?: ProjectRow[Key] | undefined
 } & {
   /** All of them; scopes of those that stay are kept where none are given. */
@@ -81,6 +94,14 @@ export function createProjects(db: Db, now: () => string, vault: Vault) {
     const stored = JSON.parse((settingsOf.get(id) as string | undefined) ?? '{}') as object
     return { ...stored, ...(change as SettingsChange) }
   }
+  const makePreview = db.prepare(
+    'UPDATE projects SET preview_of = ?, preview_branch = ?, repository = ?, preview_used_at = ? WHERE id = ?',
+  )
+  const previewsOf = db.prepare('SELECT * FROM projects WHERE preview_of = ? ORDER BY name')
+  const allPreviews = db.prepare('SELECT * FROM projects WHERE preview_of IS NOT NULL ORDER BY name')
+  const previewParents = db.prepare('SELECT id, preview_of FROM projects WHERE preview_of IS NOT NULL').raw()
+  const touchPreview = db.prepare('UPDATE projects SET preview_used_at = ? WHERE id = ?')
+  const setPreviewVars = db.prepare('UPDATE projects SET preview_vars = ? WHERE id = ?')
   const sealedOf = db.prepare('SELECT env_vars FROM projects WHERE id = ?').pluck()
   const setSealed = db.prepare('UPDATE projects SET env_vars = ? WHERE id = ?')
   const varsOf = (id: number, change: VarsChange): string => {
@@ -127,6 +148,24 @@ export function createProjects(db: Db, now: () => string, vault: Vault) {
       const assignments = columns.map(([key]) => `${columnOf[key as keyof typeof columnOf]} = ?`).join(', ')
       const values = columns.map(([key, value]) => toColumn(key === 'settings' ? merged(id, value) : value))
       db.prepare(`UPDATE projects SET ${assignments}, updated_at = ? WHERE id = ?`).run(...values, now(), id)
+    },
+    /** Turns a new project into a preview. */
+    makePreview(
+      id: number,
+      { parent, branch, repository }: { parent: number; branch: string; repository: string },
+    ): void {
+      makePreview.run(parent, branch, repository, now(), id)
+    },
+    previewsOf: (parent: number): ProjectRow[] => (previewsOf.all(parent) as RawProject[]).map(toProject),
+    allPreviews: (): ProjectRow[] => (allPreviews.all() as RawProject[]).map(toProject),
+    /** Number of each preview → number of the project it belongs to. */
+    previewParents: (): ReadonlyMap<number, number> => new Map(previewParents.all() as [number, number][]),
+    /** It was used now. */
+    touchPreview(id: number): void {
+      touchPreview.run(now(), id)
+    },
+    setPreviewVars(id: number, names: readonly string[]): void {
+      setPreviewVars.run(JSON.stringify(names), id)
     },
     remove(id: number): void {
       remove.run(id)
@@ -186,6 +225,11 @@ interface RawProject {
   processes: string
   overlap_workers: number
   settings: string
+  preview_of: number | null
+  preview_branch: string | null
+  preview_vars: string
+  preview_used_at: string | null
+  repository: string | null
 }
 
 function projectOf(row: RawProject, vault: Vault): ProjectRow {
@@ -209,5 +253,17 @@ function projectOf(row: RawProject, vault: Vault): ProjectRow {
     processes: JSON.parse(row.processes) as Record<string, number>,
     overlapWorkers: row.overlap_workers === 1,
     settings: readSettings(JSON.parse(row.settings)),
+    repository: row.repository ?? row.name,
+    preview: previewIn(row),
   })
+}
+
+function previewIn(row: RawProject): PreviewOf | null {
+  if (row.preview_of === null) return null
+  return {
+    parent: row.preview_of,
+    branch: row.preview_branch ?? '',
+    ownVars: JSON.parse(row.preview_vars) as string[],
+    usedAt: row.preview_used_at ?? row.created_at,
+  }
 }

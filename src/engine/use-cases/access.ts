@@ -7,11 +7,17 @@ export type AccessCases = ReturnType<typeof createAccessCases>
 
 /** `permits` with the role looked up: what every door asks. */
 export function createAccessCases({ store }: { readonly store: Store }) {
+  /** In a preview everybody may do what they may in its project. */
+  const subjectOf = ({ id, preview }: ProjectRow): number => preview?.parent ?? id
   const roleIn = (actor: Actor, project: ProjectRow): ProjectRole | null =>
-    store.members.role(project.id, actor.userId)
+    store.members.role(subjectOf(project), actor.userId)
 
-  const allows = (actor: Actor, action: Action, project: ProjectRow | null): boolean =>
-    permits(actor, action, project?.id ?? null, project && roleIn(actor, project))
+  const allows = (actor: Actor, action: Action, project: ProjectRow | null): boolean => {
+    if (project === null) return permits(actor, action, null, null)
+    // a token may be for one preview alone
+    const subject = actor.token?.projectId === project.id ? project.id : subjectOf(project)
+    return permits(actor, action, subject, roleIn(actor, project))
+  }
 
   return {
     /** What the actor is in this project; null for a stranger, and for an admin who was not invited. */
@@ -28,7 +34,12 @@ export function createAccessCases({ store }: { readonly store: Store }) {
     filter(actor: Actor, action: Action): (project: { readonly id: number }) => boolean {
       const roles =
         actor.role === 'admin' ? new Map<number, ProjectRole>() : store.members.rolesOf(actor.userId)
-      return ({ id }) => permits(actor, action, id, roles.get(id) ?? null)
+      const parents = store.projects.previewParents()
+      return ({ id }) => {
+        const parent = parents.get(id) ?? id
+        const subject = actor.token?.projectId === id ? id : parent
+        return permits(actor, action, subject, roles.get(parent) ?? null)
+      }
     },
   }
 }

@@ -106,7 +106,7 @@ async function historyOf(
   commit: string | null,
 ): Promise<SourceHistory | null> {
   if (commit === null) return null
-  return (await ctx.repositories.source(project.name, commit)).history ?? null
+  return (await ctx.repositories.source(project.repository, commit)).history ?? null
 }
 
 /** Null where the slug is gone. */

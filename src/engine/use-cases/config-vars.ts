@@ -1,5 +1,4 @@
 import type { Context } from '../context.ts'
-import type { AuditFacts } from '../domain/audit.ts'
 import {
   comparableVars,
   lockedRefusal,
@@ -83,11 +82,11 @@ export function createConfigVarCases(ctx: Context, onUnlocked: () => void) {
     const deployment = await apply(project, next, atOnce, by)
     const now = ctx.store.projects.find(project.id)
     if (now) {
-      const after = {
-        ...namesThatDiffer(before.vars, comparableVars(now)),
-        ...scopesThatDiffer(before.scopes, now.envScopes),
-      }
+      const names = namesThatDiffer(before.vars, comparableVars(now))
+      const scopes = scopesThatDiffer(before.scopes, now.envScopes)
+      const after = { ...names, ...(Object.keys(scopes).length > 0 ? { scopes } : {}) }
       ctx.audit({ who: by.who, action: 'config-vars.change', project, after })
+      keepOwn(ctx, now, [...Object.values(names).flat(), ...Object.keys(scopes)])
       if (before.locked && now.lockedVars.length === 0) onUnlocked()
     }
     return deployment
@@ -117,8 +116,13 @@ export function createConfigVarCases(ctx: Context, onUnlocked: () => void) {
   }
 }
 
+/** What is changed in a preview no longer follows its project. */
+function keepOwn(ctx: Context, { id, preview }: ProjectRow, names: readonly string[]): void {
+  if (preview) ctx.store.projects.setPreviewVars(id, [...new Set([...preview.ownVars, ...names])])
+}
+
 /** Values are nobody's business. */
-function namesThatDiffer(before: Vars, after: Vars): AuditFacts {
+function namesThatDiffer(before: Vars, after: Vars) {
   const names = Object.keys(after)
   return {
     // `constructor` is a name like any other
@@ -128,11 +132,10 @@ function namesThatDiffer(before: Vars, after: Vars): AuditFacts {
   }
 }
 
-function scopesThatDiffer(before: VarScopes, after: VarScopes): AuditFacts {
+function scopesThatDiffer(before: VarScopes, after: VarScopes): Readonly<Record<string, string>> {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
   const changed = names.filter((name) => before[name] !== after[name])
-  if (changed.length === 0) return {}
-  return { scopes: Object.fromEntries(changed.map((name) => [name, after[name] ?? 'all'])) }
+  return Object.fromEntries(changed.map((name) => [name, after[name] ?? 'all']))
 }
 
 /** Refuses before anything is stored or started. */

@@ -63,7 +63,7 @@ export function createDeploymentCases(ctx: Context) {
   const goLive = async (proven: Promise<Proven>): Promise<Deployment> => (await proven).goLive()
 
   const proveCommit = async (work: Work, sha: string): Promise<Candidate> => {
-    const source = await ctx.repositories.source(work.project.name, sha)
+    const source = await ctx.repositories.source(work.project.repository, sha)
     const { kind, revision, message } = source
     return proveSource(ctx, adoptSource(ctx, work, { kind, revision, message }), source)
   }
@@ -93,13 +93,16 @@ export function createDeploymentCases(ctx: Context) {
     /** A branch, tag or commit that is in the project's repository already. */
     async deployRef(project: ProjectRow, ref: string, by: By): Promise<Deployment> {
       const resolve = async () => {
-        const sha = await ctx.repositories.resolve(project.name, ref)
+        const sha = await ctx.repositories.resolve(project.repository, ref)
         if (sha) return sha
         throw new Refusal('not_found', `ref: there is no branch, tag or commit ${ref} in its repository`, {
           hint: 'push it first',
         })
       }
-      const { kind, revision, message, label } = await ctx.repositories.source(project.name, await resolve())
+      const { kind, revision, message, label } = await ctx.repositories.source(
+        project.repository,
+        await resolve(),
+      )
       const request = {
         ...by,
         projectId: project.id,

@@ -58,6 +58,9 @@ export function createProjectCases(ctx: Context) {
       return project
     },
 
+    /** Refuses with `conflict` a name that is taken, or not given up yet. */
+    requireFree: (name: string, hint: string): void => requireFree(ctx, name, hint),
+
     /** By name or number. Refuses with `not_found`. */
     get(id: string | number): ProjectRow {
       const project = store.projects.find(id)
@@ -103,8 +106,9 @@ export function createProjectCases(ctx: Context) {
     appLog: (project: ProjectRow, query: LogQuery): Promise<AppLogLine[]> =>
       readAppLog(ctx.secrets.appLog(project.name), query),
 
-    /** Everything of it ends and is removed: processes, releases, data, repository, logs, history. */
+    /** Everything of it ends and is removed: previews, processes, releases, data, repository, logs, history. */
     async remove(project: ProjectRow, who: Who): Promise<void> {
+      for (const preview of store.projects.previewsOf(project.id)) await this.remove(preview, who)
       const why = new Refusal('cancelled', 'the project is being deleted', {
         hint: 'push again to make a new one of that name',
       })
@@ -185,9 +189,9 @@ function factsOf(project: ProjectRow, names: readonly string[]): AuditFacts {
   )
 }
 
-function requireFree({ store }: Context, name: string): void {
+function requireFree({ store }: Context, name: string, hint = 'choose another name'): void {
   if (!store.projects.find(name) && !store.settings.get(deleting(name))) return
-  throw new Refusal('conflict', `name: there is a project ${name} already`, { hint: 'choose another name' })
+  throw new Refusal('conflict', `name: there is a project ${name} already`, { hint })
 }
 
 /** A valid name is taken as it is; anything else is kept for people and a name is made from it. */

@@ -48,6 +48,8 @@ export const project = z
     displayName: z.string().meta({ example: 'Shop' }),
     url: z.string().meta({ example: 'https://shop.example.com' }),
     gitUrl: z.string().meta({ example: 'https://example.com/git/shop.git' }),
+    previewOf: z.string().nullable().meta({ description: 'the project it is a preview of' }),
+    previewBranch: z.string().nullable(),
     status: z.enum(['running', 'stopped', 'error']),
     deploying: z.boolean(),
     startCommand: z.string().meta({ description: 'empty: the app says how it starts' }),

@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import type { ProjectView } from '../../engine/use-cases/project-view.ts'
 import { paths } from '../paths.ts'
+import { presentPreview } from '../present.ts'
 import { isFragmentRequest, type Marked, mark, page, refresh } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
@@ -59,9 +60,21 @@ async function overview(services: Services, c: Context<Env>, row: ProjectRow, ag
     failingJobs: engine.cron.failing(view.project),
     failure: newest?.status === 'failed' ? newest.error : null,
     use: useOf(services, view),
+    previews: previewsOf(services, c, row),
   }
   const live: Marked = mark('projects/overview-live', data)
   return { data, live }
+}
+
+/** Of its branches; for a preview, the project it belongs to. */
+function previewsOf({ engine, addresses }: Services, c: Context<Env>, row: ProjectRow) {
+  const parent = engine.previews.parentOf(row)
+  const list = engine.previews.list(row).map((one) => {
+    const newest = engine.deployments.list(one.project, { limit: 1 })[0] ?? null
+    return { ...presentPreview(one, addresses), failed: newest?.status === 'failed' }
+  })
+  const maySee = parent !== null && engine.access.allows(c.get('actor'), 'project.read', parent)
+  return { list, on: row.settings.previews && row.preview === null, parent: maySee ? parent.name : null }
 }
 
 function useOf({ engine }: Services, { instances, project }: ProjectView) {

@@ -52,7 +52,9 @@ async function rowsFor(services: Services, c: Context<Env>, sort: Sort): Promise
   const { engine } = services
   const sees = engine.access.filter(c.get('actor'), 'project.read')
   const newest = engine.deployments.newestOfEach()
-  const views = (await engine.projects.list()).filter(({ project }) => sees(project))
+  const views = (await engine.projects.list()).filter(
+    ({ project }) => project.preview === null && sees(project),
+  )
   return views.map((view) => rowOf(services, view, newest.get(view.project.id) ?? null)).sort(orders[sort])
 }
 

@@ -127,6 +127,37 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'With several web processes, a cookie brings each visitor back to the same one.',
     type: 'check',
   },
+  previews: {
+    group: 'Previews',
+    label: 'Deploy other branches as previews',
+    hint: 'A push to another branch answers at an address of its own, with the config vars of this project.',
+    type: 'check',
+  },
+  previewIdleDays: {
+    group: 'Previews',
+    label: 'Remove unused previews after (days)',
+    type: 'number',
+    attributes: { min: 1, max: 365 },
+  },
+  previewLimit: {
+    group: 'Previews',
+    label: 'Previews at once',
+    type: 'number',
+    attributes: { min: 1, max: 50 },
+  },
+  previewMemoryMb: {
+    group: 'Previews',
+    label: 'Memory limit of a preview (MB)',
+    hint: 'Empty: as of this project.',
+    type: 'number',
+    attributes: { min: 16, max: 1_000_000 },
+  },
+  previewWorkers: {
+    group: 'Previews',
+    label: 'Previews run workers too',
+    hint: 'Off: only web. Scheduled jobs never run in a preview.',
+    type: 'check',
+  },
   cron: {
     group: 'Runtime',
     label: 'Scheduled jobs',
