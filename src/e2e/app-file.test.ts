@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { app, mirror } from '../testing/apps.ts'
 import { commandLine } from '../testing/command-line.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
+import { root } from '../testing/root.ts'
 import { type Files, type WorkTree, workTree } from '../testing/work-tree.ts'
 
 const json = JSON.stringify
@@ -243,6 +244,22 @@ describe('the app file', { timeout: 240_000 }, () => {
       }
     } finally {
       await user.remove()
+    }
+  })
+
+  test('the examples of a monorepo and of a static site go live as they are', async () => {
+    for (const [name, path, says] of [
+      ['monorepo', '/', /^Hello from a workspace, v1$/m],
+      ['static', '/about', /This file is <code>about\.html/],
+    ] as const) {
+      const tree = await workTree({ copyOf: join(root, 'examples', name) })
+      try {
+        const { code, said } = await push(tree, name)
+        assert.equal(code, 0, said)
+        assert.match((await pilot.app(name, path)).text, says)
+      } finally {
+        await tree.remove()
+      }
     }
   })
 

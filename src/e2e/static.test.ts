@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { rm, symlink } from 'node:fs/promises'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { createRouterClient } from '../engine/drivers/router.ts'
 import { app, hello } from '../testing/apps.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { appProcesses } from '../testing/processes.ts'
@@ -181,6 +184,16 @@ describe('static sites', { timeout: 240_000 }, () => {
     assert.equal((await text('/'))[0], 200)
   })
 
+  test('a killed front door serves the files again, and a link that was bent since then leads nowhere', async () => {
+    const router = createRouterClient({ controlSocket: join(pilot.home, 'run/router.sock') })
+    process.kill((await router.status()).pid, 'SIGKILL')
+    await until('the files are back', async () => (await text('/').catch(() => [0]))[0] === 200)
+    const about = join(pilot.home, 'projects/site/releases/1/about.html')
+    await rm(about)
+    await symlink('/etc/passwd', about)
+    assert.equal((await text('/about'))[0], 404)
+  })
+
   test('from files to a process and back, and by rollback, without a lost request', async () => {
     const load = pilot.load('site', { rate: 100, timeoutMs: 30_000 })
     try {
@@ -240,12 +253,16 @@ describe('static sites', { timeout: 240_000 }, () => {
     }
   })
 
-  test('a folder that is not there is refused by name', async () => {
+  test('a folder that is not there, or that a build let lead out, is refused by name', async () => {
     const wrong = await workTree({ ...app(''), 'nodepilot.json': '{"static":"public"}' })
     try {
       const pushed = await wrong.push(pilot.remote('wrong'))
       assert.equal(pushed.code, 1)
       assert.match(pushed.all, /error: rejected_tree: static: there is no folder public/)
+      await wrong.commit({ 'nodepilot.json': '{"static":"public","build":"ln -s /etc public"}' })
+      const out = await wrong.push(pilot.remote('wrong'))
+      assert.equal(out.code, 1)
+      assert.match(out.all, /error: rejected_tree: static: public leads out of the app/)
     } finally {
       await wrong.remove()
     }

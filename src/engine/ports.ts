@@ -185,6 +185,8 @@ export interface Route {
 export interface RouteFiles {
   /** Absolute. */
   readonly directory: string
+  /** The slug: where the folder leads out of it by now, nothing is served. */
+  readonly within: string
   /** The list of what is served of them, which was made with the release; beside it lie compressed twins. */
   readonly index: string
   /** Pages that are not there are answered with `index.html`. */

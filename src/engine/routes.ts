@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import path from 'node:path'
 import { isWithin } from './domain/host-name.ts'
 import type { StaticFiles } from './domain/release-plan.ts'
 import type { Paths } from './paths.ts'
@@ -45,7 +44,7 @@ export function createRoutes(deps: {
   }
 
   const staticOf = (project: ProjectRow, { slug, plan }: HowItRuns, site: StaticFiles) =>
-    routeFilesOf(path.join(paths.release(project.name, slug), plan.rootDir), site)
+    routeFilesOf(paths.release(project.name, slug), plan, site)
 
   return {
     /** Resolves when the whole table of this moment is in force. One at a time, so the newest wins. */

@@ -110,12 +110,14 @@ export function testRouter(name: string, start: (t: TestContext) => Promise<Rout
     const index = path.join(directory, 'list.json')
     const page = { type: 'text/html', hash: 'a'.repeat(32), encodings: [] }
     await writeFile(index, JSON.stringify({ files: { 'index.html': page, 'docs/index.html': page } }))
-    const files = { directory, index, spa: false }
+    const files = { directory, within: directory, index, spa: false }
     const statuses = await Promise.all(['/', '/docs', '/no'].map((target) => router.look(files, target)))
     assert.deepEqual(statuses, [{ status: 200 }, { status: 301 }, { status: 404 }])
     assert.deepEqual(await router.look({ ...files, spa: true }, '/no'), { status: 200 })
     const gone = router.look({ ...files, index: `${index}.gone` }, '/')
     await assert.rejects(gone, (error) => isRefusal(error, 'invalid'))
+    const outside = router.look({ ...files, within: path.join(directory, 'docs') }, '/')
+    await assert.rejects(outside, (error) => isRefusal(error, 'invalid'))
   })
 
   test(`${name}: requests are counted for the release that answered them`, async (t) => {

@@ -31,7 +31,7 @@ export async function serveFiles(
   site: StaticFiles,
   { journal, signal }: { readonly journal: Journal; readonly signal: AbortSignal },
 ): Promise<Group> {
-  const files = routeFilesOf(path.join(directory, plan.rootDir), site)
+  const files = routeFilesOf(directory, plan, site)
   await journal.step('Start', async (step) => {
     step.note(origin)
     const earlier = earlierFolder(ctx, project)
@@ -56,7 +56,7 @@ export async function serveFiles(
 export async function prepareRelease(ctx: Context, project: ProjectRow, release: Release): Promise<void> {
   const { slug, plan } = release
   if (plan.static === null) return
-  const files = routeFilesOf(path.join(ctx.paths.release(project.name, slug), plan.rootDir), plan.static)
+  const files = routeFilesOf(ctx.paths.release(project.name, slug), plan, plan.static)
   await prepareFiles(files, { signal: ctx.closing, earlier: null })
 }
 

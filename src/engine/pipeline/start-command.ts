@@ -1,4 +1,4 @@
-import { access, stat } from 'node:fs/promises'
+import { access, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Refusal } from '../domain/refusal.ts'
 import { type StaticFiles, staticCommand } from '../domain/release-plan.ts'
@@ -34,8 +34,7 @@ export async function findWeb(
     return process(web.command, origin)
   }
   if (web?.kind === 'static') {
-    await requireStatic(folder, web.directory)
-    return files({ directory: web.directory, spa })
+    return files(slug, rootDir, { directory: web.directory, spa })
   }
   const scripts = packageJson?.scripts ?? {}
   if (scripts.start) return process(npmStart(scripts), 'npm start')
@@ -46,7 +45,8 @@ export async function findWeb(
     }
   }
   for (const directory of [...(builds({ config, packageJson }) ? built : []), '']) {
-    if (await exists(path.join(folder, directory, 'index.html'))) return files({ directory, spa })
+    if (await exists(path.join(folder, directory, 'index.html')))
+      return files(slug, rootDir, { directory, spa })
   }
   throw packageJson || procfile ? noStartCommand() : noPackage()
 }
@@ -60,17 +60,21 @@ function process(command: string, origin: string): WebPart {
   return { command, origin, static: null }
 }
 
-function files(site: StaticFiles): WebPart {
+async function files(slug: string, rootDir: string, site: StaticFiles): Promise<WebPart> {
+  await requireStatic(slug, path.join(slug, rootDir, site.directory), site.directory || '.')
   const origin = site.directory === '' ? 'static files' : `static files of ${site.directory}/`
   return { command: staticCommand(site.directory), origin, static: site }
 }
 
-async function requireStatic(folder: string, directory: string): Promise<void> {
-  const found = await stat(path.join(folder, directory)).catch(() => null)
-  if (found?.isDirectory()) return
-  throw new Refusal('rejected_tree', `static: there is no folder ${directory || '.'}`, {
-    hint: 'name the folder with the files, or the one that the build writes',
-  })
+/** A build may have made a link of it that leads anywhere. */
+async function requireStatic(slug: string, folder: string, name: string): Promise<void> {
+  const real = await realpath(folder).catch(() => null)
+  const hint = 'name the folder with the files, or the one that the build writes'
+  if (real === null || !(await stat(real)).isDirectory()) {
+    throw new Refusal('rejected_tree', `static: there is no folder ${name}`, { hint })
+  }
+  if (`${real}${path.sep}`.startsWith((await realpath(slug)) + path.sep)) return
+  throw new Refusal('rejected_tree', `static: ${name} leads out of the app`, { hint })
 }
 
 /**

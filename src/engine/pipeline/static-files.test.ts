@@ -23,7 +23,8 @@ interface List {
 }
 
 const signal = new AbortController().signal
-const filesOf = (folder: string, directory = '') => routeFilesOf(folder, { directory, spa: false })
+const filesOf = (folder: string, directory = '') =>
+  routeFilesOf(folder, { rootDir: '' }, { directory, spa: false })
 const listOf = async (folder: string) => JSON.parse(await readFile(filesOf(folder).index, 'utf8')) as List
 
 test('the list has type and hash of every file, and text has twins that are the same text', async (t) => {

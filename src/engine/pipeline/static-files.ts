@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import mime from 'mime-types'
+import type { StaticFiles } from '../domain/release-plan.ts'
 import type { RouteFiles } from '../ports.ts'
 import { isCompressible, writeTwins } from './static-twins.ts'
 import { type SiteEntry, walkSite } from './static-walk.ts'
@@ -16,10 +17,15 @@ import { type SiteEntry, walkSite } from './static-walk.ts'
 const folderName = '.nodepilot-static'
 const listName = 'list.json'
 
-/** Where the files of a release are served from. `directory` is below `appFolder`. */
-export function routeFilesOf(appFolder: string, site: { directory: string; spa: boolean }): RouteFiles {
-  const directory = path.join(appFolder, site.directory)
-  return { directory, index: path.join(appFolder, folderName, listName), spa: site.spa }
+/** Where the files of a release are served from. */
+export function routeFilesOf(
+  slug: string,
+  { rootDir }: { readonly rootDir: string },
+  { directory, spa }: StaticFiles,
+): RouteFiles {
+  const appFolder = path.join(slug, rootDir)
+  const index = path.join(appFolder, folderName, listName)
+  return { directory: path.join(appFolder, directory), within: slug, index, spa }
 }
 
 export interface Prepared {

@@ -77,6 +77,6 @@ export function createStaticHost(log: (line: string) => void, now = Date.now): S
   }
 }
 
-function keyOf({ directory, index, spa }: RouteFiles): string {
-  return JSON.stringify([directory, index, spa])
+function keyOf({ directory, within, index, spa }: RouteFiles): string {
+  return JSON.stringify([directory, within, index, spa])
 }

@@ -27,9 +27,15 @@ export type Found =
   | { readonly kind: 'none'; readonly status: 400 | 404 }
 
 /** Opens the files of a release. Throws where the list is not there or cannot be read. */
-export async function openSite({ directory, index, spa }: RouteFiles): Promise<Site> {
+export async function openSite({ directory, within: slug, index, spa }: RouteFiles): Promise<Site> {
   const files = parseList(await readFile(index, 'utf8'))
-  const [root, twins] = await Promise.all([realpath(directory), realpath(dirname(index))])
+  const [root, twins, outer] = await Promise.all(
+    [directory, dirname(index), slug].map((one) => realpath(one)),
+  )
+  if (root === undefined || twins === undefined || outer === undefined) throw new Error('no folder')
+  for (const folder of [root, twins]) {
+    if (!`${folder}${sep}`.startsWith(outer + sep)) throw new Error(`${folder} lies outside of ${outer}`)
+  }
   return {
     find: (target, wantsPage) => findFile(files, spa, target, wantsPage),
     locate: (name) => within(root, name),

@@ -81,9 +81,14 @@ function parseRoute(value: unknown): Route {
 }
 
 export function parseFiles(value: unknown): RouteFiles {
-  const { directory, index, spa } = record(value, 'static')
+  const { directory, within, index, spa } = record(value, 'static')
   if (typeof spa !== 'boolean') throw new Error('static files do not say whether they are a single page')
-  return { directory: text(directory, 'the folder'), index: text(index, 'the list of files'), spa }
+  return {
+    directory: text(directory, 'the folder'),
+    within: text(within, 'what the folder lies in'),
+    index: text(index, 'the list of files'),
+    spa,
+  }
 }
 
 function record(value: unknown, what: string): Record<string, unknown> {

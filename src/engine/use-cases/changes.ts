@@ -95,8 +95,9 @@ async function versionOfRelease(ctx: Context, project: ProjectRow, release: Rele
   const commit = source.kind === 'git' ? source.revision : null
   const history = () => historyOf(ctx, project, commit)
   // pruning may be under way: then the repository still knows them
-  const onDisk = await filesOnDisk(ctx.paths.release(project.name, slug))
-  const files = onDisk ?? (await filesOfCommit(await history()))
+  const { rootDir } = release.plan
+  const onDisk = await filesOnDisk(ctx.paths.release(project.name, slug), rootDir)
+  const files = onDisk ?? (await filesOfCommit(await history(), rootDir))
   return { release: number, commit, history, files, envVars, commands: { ...workers, web: command } }
 }
 
@@ -110,17 +111,24 @@ async function historyOf(
 }
 
 /** Null where the slug is gone. */
-async function filesOnDisk(slug: string): Promise<DependencyFiles | null> {
+async function filesOnDisk(slug: string, rootDir: string): Promise<DependencyFiles | null> {
   const read = (name: string) => readFile(path.join(slug, name), 'utf8').catch(() => null)
-  const [shrinkwrap, lock, manifest] = await Promise.all([...lockfiles.map(read), read('package.json')])
-  const lockfile = shrinkwrap ?? lock ?? null
-  return lockfile === null && manifest === null ? null : { lockfile, manifest: manifest ?? null }
+  const files = await findFiles(read, rootDir)
+  return files.lockfile === null && files.manifest === null ? null : files
 }
 
-async function filesOfCommit(history: SourceHistory | null): Promise<DependencyFiles | null> {
-  if (!history) return null
-  const [shrinkwrap, lock, manifest] = await Promise.all(
-    [...lockfiles, 'package.json'].map((name) => history.file(name)),
-  )
-  return { lockfile: shrinkwrap ?? lock ?? null, manifest: manifest ?? null }
+async function filesOfCommit(history: SourceHistory | null, rootDir = ''): Promise<DependencyFiles | null> {
+  return history && findFiles((name) => history.file(name), rootDir)
+}
+
+/** A workspace has its lockfile at the top, any other folder one of its own. */
+async function findFiles(
+  read: (name: string) => Promise<string | null>,
+  rootDir: string,
+): Promise<DependencyFiles> {
+  const places = rootDir === '' ? [''] : [rootDir, '']
+  const candidates = places.flatMap((folder) => lockfiles.map((name) => path.posix.join(folder, name)))
+  const found = await Promise.all(candidates.map(read))
+  const manifest = await read(path.posix.join(rootDir, 'package.json'))
+  return { lockfile: found.find((text) => text !== null) ?? null, manifest }
 }

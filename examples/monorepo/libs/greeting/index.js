@@ -1,0 +1,1 @@
+export const greeting = (release) => `Hello from a workspace, ${release}`
