@@ -16,6 +16,8 @@ import { type SiteEntry, walkSite } from './static-walk.ts'
 /** Beside the app's own files: it is removed with the slug, and a name with a dot is never served. */
 const folderName = '.nodepilot-static'
 const listName = 'list.json'
+/** Files read and compressed side by side. */
+const atOnce = 4
 
 /** Where the files of a release are served from. */
 export function routeFilesOf(
@@ -50,10 +52,14 @@ export async function prepareFiles(
   await mkdir(folder, { recursive: true })
   const { entries, leftOut } = await walkSite(files.directory)
   const list: Record<string, object> = {}
-  for (const entry of entries) {
-    options.signal.throwIfAborted()
-    list[entry.name] = await listed(entry, folder, options)
+  const queue = [...entries]
+  const worker = async () => {
+    for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) {
+      options.signal.throwIfAborted()
+      list[entry.name] = await listed(entry, folder, options)
+    }
   }
+  await Promise.all(Array.from({ length: atOnce }, worker))
   const bytes = entries.reduce((sum, entry) => sum + entry.size, 0)
   const prepared = { files: entries.length, bytes, leftOut }
   // whole or not at all: it says that everything else is there
