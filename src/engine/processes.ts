@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -143,6 +143,14 @@ export async function listenersOn(port: number): Promise<number[]> {
     if ((await socketsOf(pid)).some((inode) => wanted.has(inode))) found.push(pid)
   }
   return found
+}
+
+/** Processes that work in this directory or below; symlinks count as where they lead. */
+export function processesIn(directory: string): ProcessRow[] {
+  const within = (cwd: string) => cwd === directory || cwd.startsWith(`${directory}/`)
+  return [...processTable().values()].filter(({ pid }) =>
+    within(safely(() => readlinkSync(`/proc/${pid}/cwd`), '')),
+  )
 }
 
 /** Signals exactly these processes, never a stranger that got one of their pids since. */

@@ -1,8 +1,9 @@
-import { rm } from 'node:fs/promises'
+import { lstat, realpath, rm } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import { defaults } from '../domain/app-fields.ts'
 import { inForce, plainPlan } from '../domain/release-plan.ts'
 import type { GroupRef } from '../ports.ts'
+import { processesIn, signalAll, waitUntilGone } from '../processes.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { removeLeftovers } from './prune.ts'
@@ -53,13 +54,28 @@ export async function discardFiles(
 ): Promise<void> {
   try {
     await ctx.failpoint('undo.ended')
-    await rm(ctx.paths.release(project.name, release), { recursive: true, force: true })
+    const directory = ctx.paths.release(project.name, release)
+    await endHidden(directory)
+    await rm(directory, { recursive: true, force: true })
   } catch (error) {
     ctx.report.error(`files of ${project.name}, v${release}, could not be removed yet`, error)
     ctx.background.run(`removing files of ${project.name}, v${release}`, async () => {
       const done = await ctx.turns.take(project.id, ctx.closing)
       await removeLeftovers(ctx, project.id, project.name).finally(done)
     })
+  }
+}
+
+/** What has left its tree, its session and its environment still works in the directory that goes. */
+async function endHidden(directory: string): Promise<void> {
+  const real = await realpath(directory).catch(() => null)
+  // a link to the files of another release: what works there may serve
+  if (real === null || (await lstat(directory)).isSymbolicLink()) return
+  for (let round = 0; round < 20; round++) {
+    const hidden = processesIn(real)
+    if (hidden.length === 0) return
+    signalAll(hidden, 'SIGKILL')
+    await waitUntilGone(hidden, 200)
   }
 }
 
