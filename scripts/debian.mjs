@@ -7,6 +7,7 @@ const needed = [
   { program: 'git', package: 'git', tests: 'every test that pushes' },
   { program: 'caddy', package: 'caddy', tests: 'src/e2e/caddy.test.ts' },
   { program: 'chromium', package: 'chromium', tests: 'src/e2e/browser' },
+  { program: 'sshd', package: 'openssh-server', tests: 'src/git/remote-fetch.test.ts' },
   { program: 'unshare', package: 'util-linux', tests: 'builds in a process namespace of their own' },
 ]
 

@@ -48,6 +48,7 @@ const settings = z.strictObject({
   maxCronRuns: numeric
     .pipe(z.coerce.number<string | number>().int().min(1).max(1000))
     .default(Math.max(4, 2 * availableParallelism())),
+  allowLocalFetch: z.boolean().default(false),
   drainSeconds: numeric.pipe(z.coerce.number<string | number>().min(0)).default(30),
 })
 
@@ -65,6 +66,8 @@ export interface Config {
   readonly trustedProxy: string | null
   readonly keepReleases: number
   readonly keeping: Keeping
+  /** Remotes may lead to this machine itself. */
+  readonly allowLocalFetch: boolean
   /** How many scheduled jobs run at once. */
   readonly cronRuns: number
   readonly limits: Limits
@@ -178,6 +181,7 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
       buildHomeBytes: data.buildCacheMb * megabyte,
     },
     cronRuns: data.maxCronRuns,
+    allowLocalFetch: data.allowLocalFetch,
     backups: { keep: data.keepBackups, everyMs: data.backupHours * 3_600_000 },
     limits: {
       uploadBytes: data.uploadLimitMb * megabyte,

@@ -26,7 +26,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
   [2, /^engine\/(store|drivers|router)\//],
   [3, /^engine\/(secrets|app-log|last-exits|memory-guard|background|context|routes)\.ts$/],
   [3, /^engine\/(app-log|metrics|pipeline)\//],
-  [3, /^engine\/(backup|cron|housekeeping)\//],
+  [3, /^engine\/(backup|cron|housekeeping|webhook)\//],
   [4, /^engine\/use-cases\//],
   [4, /^engine\/(engine|reconcile)\.ts$/],
   [5, /^(git|web)\//],

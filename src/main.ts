@@ -31,6 +31,7 @@ import { createFrontDoor } from './front-door.ts'
 import { readBundle, writeBundle } from './git/bundle.ts'
 import { sweepQuarantines } from './git/quarantine.ts'
 import { createAccess, createReceiver } from './git/receive.ts'
+import { fetchRemote } from './git/remote-fetch.ts'
 import { createRepositories } from './git/repository.ts'
 import { createGitServer } from './git/server.ts'
 import { gitSource } from './git/source.ts'
@@ -143,6 +144,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     keepReleases: config.keepReleases,
     keeping: config.keeping,
     cronRuns: config.cronRuns,
+    allowLocalFetch: config.allowLocalFetch,
     environment: config.environment,
     dependencies: createDependencies({ cache: paths.cache, now: clock, tools }),
     toolchains: createToolchains({ cache: paths.cache, now: clock, tools }),
@@ -150,6 +152,21 @@ export async function startServer(config: Config, report: Report): Promise<Runni
       remove: repositories.remove,
       resolve: repositories.resolve,
       branchTip: repositories.branchTip,
+      async moveBranch(name, branch, from, to) {
+        const moved = await repositories.moveBranch(name, branch, from, to)
+        if (moved && to !== null) await repositories.setHead(name, branch)
+        return moved
+      },
+      async fetch(name, from, signal) {
+        const place = {
+          directory: await repositories.create(name),
+          scratch: paths.run,
+          environment: { ...environment, ...proxiesOf(config.npmEnvironment) },
+          allowLocal: config.allowLocalFetch,
+          maxPackBytes: config.limits.packBytes,
+        }
+        return await fetchRemote(place, from, signal)
+      },
       tidy: repositories.tidy,
       collect: repositories.collect,
       bundle: (name, file, signal) => writeBundle(repositories.path(name), file, environment, signal),
@@ -222,6 +239,11 @@ export async function startServer(config: Config, report: Report): Promise<Runni
       await rm(paths.serverFile, { force: true })
     },
   }
+}
+
+/** The proxies of the network, which git needs as npm does. */
+function proxiesOf(environment: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => /_proxy$/i.test(name)))
 }
 
 async function makeHome(home: string): Promise<Paths> {

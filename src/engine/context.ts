@@ -1,6 +1,7 @@
 import type { Keeping, Limits } from '../config.ts'
 import type { BundledRepositories } from './backup/make.ts'
 import type { Audit } from './domain/audit.ts'
+import type { Fetched, FetchFrom } from './domain/remote.ts'
 import type { Failpoints } from './failpoints.ts'
 import type { InOrder } from './in-order.ts'
 import type { LastExits } from './last-exits.ts'
@@ -57,6 +58,8 @@ export interface Context {
   readonly minFreeBytes: number
   readonly keepReleases: number
   readonly keeping: Keeping
+  /** Remotes may lead to this machine itself: for tests, and for a git server beside this one. */
+  readonly allowLocalFetch: boolean
   /** How many scheduled jobs run on this machine at once. */
   readonly cronRuns: number
   /** PATH, LANG and the like: what every child process may see. */
@@ -113,6 +116,10 @@ export interface EngineRepositories extends BundledRepositories {
   /** The commit of a branch, tag or commit id; null when there is none. */
   resolve(name: string, ref: string): Promise<string | null>
   branchTip(name: string, branch: string): Promise<string | null>
+  /** The tip of a branch elsewhere, with all that belongs to it; no branch here moves. */
+  fetch(name: string, from: FetchFrom, signal: AbortSignal): Promise<Fetched>
+  /** Moves a branch (null: makes it), unless it is not where it is said to be: then false. */
+  moveBranch(name: string, branch: string, from: string | null, to: string | null): Promise<boolean>
   /** Housekeeping of a repository that nobody pushes to at the moment. */
   tidy(name: string): Promise<void>
   /** Throws away what nothing needs any more, but the commits of releases that are kept. */

@@ -25,14 +25,17 @@ import { createCronCases } from './use-cases/cron.ts'
 import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDiskCases } from './use-cases/disk.ts'
 import { createDomainCases } from './use-cases/domains.ts'
+import { createFetchCase } from './use-cases/fetching.ts'
 import { createMemberCases } from './use-cases/members.ts'
 import { createPreviewCases } from './use-cases/previews.ts'
 import { createProcessCases } from './use-cases/processes.ts'
 import { createProjectCases } from './use-cases/projects.ts'
 import { rebuildRestored } from './use-cases/rebuild.ts'
 import { createReleaseCases } from './use-cases/releases.ts'
+import { createRemoteCases } from './use-cases/remotes.ts'
 import { createRunCase } from './use-cases/run.ts'
 import { createSystemCases } from './use-cases/system.ts'
+import { createWebhookCases } from './use-cases/webhook.ts'
 
 export type Engine = ReturnType<typeof createEngine>
 
@@ -89,6 +92,7 @@ export function createEngine(deps: EngineDeps) {
   const backups = createBackupCases(ctx)
   const housekeeping = createHousekeeping(ctx)
   const cron = createCronCases(ctx)
+  const fetch = createFetchCase(ctx)
 
   return {
     access: createAccessCases(ctx),
@@ -106,6 +110,10 @@ export function createEngine(deps: EngineDeps) {
     processes,
     run: createRunCase(ctx),
     cron,
+    remotes: createRemoteCases(ctx),
+    /** Deploys the tip of the remote's branch. */
+    fetch,
+    webhook: createWebhookCases(ctx, fetch),
     backups,
     disk: createDiskCases(ctx, housekeeping),
     domains: createDomainCases(ctx),

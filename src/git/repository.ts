@@ -34,6 +34,8 @@ export interface Repositories {
     name: string,
     update: { readonly ref: string; readonly oldSha: string; readonly newSha: string },
   ): Promise<void>
+  /** Moves a branch (null: makes or removes it), unless it is not where it is said to be: then false. */
+  moveBranch(name: string, branch: string, from: string | null, to: string | null): Promise<boolean>
   /** Packs what has piled up, when it is much: pushes themselves never stop for it. */
   tidy(name: string): Promise<void>
   /** Throws away what no ref and none of these commits needs and is two weeks old. */
@@ -90,6 +92,19 @@ export function createRepositories(options: RepositoriesOptions): Repositories {
       if (refNameProblem(ref) !== null || !shaPattern.test(oldSha) || !shaPattern.test(newSha)) return
       const change = /^0+$/.test(oldSha) ? ['-d', ref, newSha] : [ref, oldSha, newSha]
       await git(name).raw(['update-ref', ...change])
+    },
+    async moveBranch(name, branch, from, to) {
+      if (!isRefName(branch) || [from, to].some((sha) => sha !== null && !shaPattern.test(sha))) return false
+      const ref = `refs/heads/${branch}`
+      // zeros stand for "there is none"
+      const old = from ?? '0'.repeat(to?.length ?? 40)
+      try {
+        await git(name).raw(['update-ref', ...(to === null ? ['-d', ref, old] : [ref, to, old])])
+        return true
+      } catch (error) {
+        if (error instanceof GitError && /cannot lock ref/i.test(error.message)) return false
+        throw error
+      }
     },
     async tidy(name) {
       if (!(await exists(name))) return
@@ -218,6 +233,8 @@ function configurationText(hooksDirectory: string): string {
 \thideRefs = refs/nodepilot
 [protocol]
 \tallow = never
+[transfer]
+\thideRefs = refs/nodepilot
 `
 }
 

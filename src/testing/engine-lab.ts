@@ -3,6 +3,7 @@ import { appendFile, mkdir, readdir } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import path from 'node:path'
 import type { Who } from '../engine/domain/audit.ts'
+import type { Fetched, FetchFrom } from '../engine/domain/remote.ts'
 import { createMemoryRouter } from '../engine/drivers/memory-router.ts'
 import { createMemoryRuntime, type MemoryInstance } from '../engine/drivers/memory-runtime.ts'
 import { instanceName } from '../engine/drivers/pm2/names.ts'
@@ -44,6 +45,7 @@ export interface Faults {
   start?: (group: GroupSpec) => Promise<void>
   stop?: (group: GroupRef) => Promise<void>
   removeRepository?: () => Promise<void>
+  fetch?: (name: string, from: FetchFrom, signal: AbortSignal) => Promise<Fetched>
 }
 
 /** Who asks for things in tests of the engine; nobody of the database. */
@@ -121,6 +123,16 @@ export async function createLab(
       collect: async () => {},
       bundle: async () => false,
       unbundle: async () => {},
+      fetch: async (name, from, signal) =>
+        (await faults.fetch?.(name, from, signal)) ?? { sha: revisionOf('f'), knownHosts: '' },
+      moveBranch: async (name, branch, from, to) => {
+        const branches = repositories.get(name) ?? new Map<string, string>()
+        if ((branches.get(branch) ?? null) !== from) return false
+        repositories.set(name, branches)
+        if (to === null) branches.delete(branch)
+        else branches.set(branch, to)
+        return true
+      },
       branchTip: async (name, branch) => repositories.get(name)?.get(branch) ?? null,
       source: async (_name, sha) => commits.get(sha) ?? Promise.reject(new Error(`no commit ${sha}`)),
     },
@@ -156,6 +168,7 @@ export async function createLab(
     },
     keepReleases: options.keepReleases ?? 5,
     cronRuns: options.cronRuns ?? 4,
+    allowLocalFetch: true,
     environment: { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8' },
     failpoint: noFailpoints,
     clock,

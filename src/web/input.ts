@@ -63,6 +63,11 @@ export function parseJson(text: string): unknown {
 
 /** The whole body, which nothing that is not a file may exceed 1 MB with. */
 export async function readText(c: Context<Env>): Promise<string> {
+  return (await readBytes(c, jsonLimit)).toString('utf8')
+}
+
+/** The whole body as it came. Refuses with `too_large` or `malformed`. */
+export async function readBytes(c: Context<Env>, limit: number): Promise<Buffer> {
   const parts: Buffer[] = []
   let bytes = 0
   const { incoming } = c.env
@@ -70,12 +75,12 @@ export async function readText(c: Context<Env>): Promise<string> {
     // leaving the loop must not end the connection, or the client would never read our answer
     for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
       bytes += (chunk as Buffer).length
-      if (bytes > jsonLimit) throw new Refusal('too_large', 'the body has more than 1 MB')
+      if (bytes > limit) throw new Refusal('too_large', `the body has more than ${limit / 1_000_000} MB`)
       parts.push(chunk as Buffer)
     }
   } catch (error) {
     incoming.resume()
     throw incoming.errored ? new Refusal('malformed', 'the body ended in the middle') : error
   }
-  return Buffer.concat(parts).toString('utf8')
+  return Buffer.concat(parts)
 }

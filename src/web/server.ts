@@ -12,6 +12,7 @@ import { deploymentsApi } from './api/deployments.ts'
 import { deviceApi } from './api/device.ts'
 import { documentEndpoint } from './api/document.ts'
 import { domainsApi } from './api/domains.ts'
+import { hooksApi } from './api/hooks.ts'
 import { logsApi } from './api/logs.ts'
 import { membersApi } from './api/members.ts'
 import { metricsApi } from './api/metrics.ts'
@@ -20,6 +21,7 @@ import { processesApi } from './api/processes.ts'
 import { projectsApi } from './api/projects.ts'
 import { prometheusApi } from './api/prometheus.ts'
 import { releasesApi } from './api/releases.ts'
+import { remoteApi } from './api/remote.ts'
 import { runApi } from './api/run.ts'
 import { systemApi } from './api/system.ts'
 import { usersApi } from './api/users.ts'
@@ -85,6 +87,8 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     processesApi,
     runApi,
     cronApi,
+    remoteApi,
+    hooksApi,
     configVarsApi,
     domainsApi,
     previewsApi,

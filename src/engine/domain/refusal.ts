@@ -1,5 +1,6 @@
 /** Why a deployment can fail: the public codes, printed as `error: <code>: <sentence>`. */
 export const deployFailureCodes = [
+  'fetch_failed',
   'rejected_tree',
   'no_package',
   'no_start_command',

@@ -23,7 +23,7 @@ export function sealPlainVars(db: Db, vault: Vault): void {
   db.prepare('DELETE FROM settings WHERE key = ?').run(plainKey)
 }
 
-/** Every project and release under the current key; answers how many rows were not yet. */
+/** Every project, release and remote under the current key; answers how many rows were not yet. */
 export function renewVars(db: Db, vault: Vault): number {
   const projects = renewTable(db, vault, {
     read: 'SELECT id AS a, id AS b, env_vars AS text FROM projects WHERE id > @a ORDER BY id LIMIT @limit',
@@ -34,7 +34,12 @@ export function renewVars(db: Db, vault: Vault): number {
       WHERE (project_id, number) > (@a, @b) ORDER BY project_id, number LIMIT @limit`,
     write: 'UPDATE releases SET env_vars = @text WHERE project_id = @a AND number = @b',
   })
-  return projects + releases
+  const remotes = renewTable(db, vault, {
+    read: `SELECT project_id AS a, project_id AS b, secrets AS text FROM remotes
+      WHERE project_id > @a ORDER BY project_id LIMIT @limit`,
+    write: 'UPDATE remotes SET secrets = @text WHERE project_id = @a AND project_id = @b',
+  })
+  return projects + releases + remotes
 }
 
 interface Row {

@@ -6,12 +6,14 @@ import type { Db } from './database.ts'
 import { createDeployments } from './deployments.ts'
 import { createDevices } from './devices.ts'
 import { createDomains } from './domains.ts'
+import { createHookDeliveries } from './hook-deliveries.ts'
 import { createInstances } from './instances.ts'
 import { keyRing } from './key-ring.ts'
 import { createMembers } from './members.ts'
 import { createMetricRows } from './metrics.ts'
 import { createProjects } from './projects.ts'
 import { createReleases } from './releases.ts'
+import { createRemotes } from './remotes.ts'
 import { createSessions } from './sessions.ts'
 import { createSettings } from './settings.ts'
 import { createVault, type Vault } from './vault.ts'
@@ -31,6 +33,8 @@ export function createStore(db: Db, clock: () => number, vault: Vault = createVa
     deployments: createDeployments(db, now),
     changes: createChanges(db),
     cronRuns: createCronRuns(db, now),
+    remotes: createRemotes(db, now, vault),
+    hookDeliveries: createHookDeliveries(db, now),
     domains: createDomains(db, now),
     devices: createDevices(db, now),
     releases: createReleases(db, now, vault),

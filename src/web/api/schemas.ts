@@ -252,3 +252,29 @@ function numberOf(what: string) {
     .int(`that is not ${what}`)
     .positive(`that is not ${what}`)
 }
+
+/** A name or a token of a remote goes into a header. */
+const visible = /^[\x21-\x7e]+$/
+
+export const putRemote = z.strictObject({
+  url: z.string().max(1000),
+  branch: branch.nullable().optional().meta({ description: 'null: the deploy branch of the project' }),
+  token: z
+    .string()
+    .min(1)
+    .max(1000)
+    .regex(visible, 'a token has no spaces')
+    .nullable()
+    .optional()
+    .meta({ description: 'for https; null: none, left out: as it is' }),
+  username: z
+    .string()
+    .min(1)
+    .max(200)
+    .regex(visible, 'a user name has no spaces')
+    .refine((name) => !name.includes(':'), 'a user name has no colon')
+    .nullable()
+    .optional()
+    .meta({ description: 'of the token; most services take any' }),
+  forgetHosts: z.boolean().optional().meta({ description: 'meet ssh servers anew' }),
+})
