@@ -32,6 +32,10 @@ export async function seedPanel(pilot: Pilot): Promise<PanelSeed> {
   ]
   await send(pilot, 'PATCH', '/api/project/shop', { cron })
   await send(pilot, 'POST', '/api/project/shop/cron/report/run', {}, 202)
+  await send(pilot, 'PUT', '/api/project/shop/remote', {
+    url: 'https://example.com/ana/shop.git',
+    token: 'secret',
+  })
   await send(pilot, 'PATCH', '/api/project/shop/env?apply=false', { GREETING: hostile, SECRET_KEY: 'sesame' })
 
   const broken = await workTree(

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import type { SetFlags } from '../commands/remote.ts'
 import type { Run } from '../run.ts'
 import { withExamples } from './examples.ts'
 
@@ -20,6 +21,8 @@ export function registerDeploys(program: Command, run: Run): void {
       run(async (cli) => (await import('../commands/deploy.ts')).deploy(cli, what, options)),
     )
   withExamples(deploy, 'deploy', 'deploy dist.tar.gz -p shop', 'deploy --ref v2.0')
+
+  registerRemote(program, run)
 
   program
     .command('deploys')
@@ -74,6 +77,59 @@ export function registerDeploys(program: Command, run: Run): void {
       run(async (cli) => (await import('../commands/logs.ts')).logs(cli, options)),
     )
   withExamples(logs, 'logs', 'logs -f --type worker', 'logs --since 1h -q error --json')
+}
+
+/** A repository elsewhere. */
+function registerRemote(program: Command, run: Run): void {
+  const load = () => import('../commands/remote.ts')
+  const fetch = program
+    .command('fetch')
+    .summary("fetch the remote's branch, and deploy it")
+    .option('--detach', 'do not wait for the end')
+    .action((options: { readonly detach?: boolean }) =>
+      run(async (cli) => (await load()).fetchNow(cli, options.detach ?? false)),
+    )
+  withExamples(fetch, 'fetch', 'fetch -p shop --detach')
+
+  const remote = program
+    .command('remote')
+    .summary('the repository elsewhere: show, set, rm, new-secret, new-key, deliveries')
+  withExamples(
+    remote,
+    'remote',
+    'remote set git@github.com:ana/shop.git',
+    'remote set https://gitlab.com/ana/shop.git --token-stdin < token',
+  )
+  remote
+    .command('show', { isDefault: true })
+    .summary('its address, the deploy key it has to allow, the address of the webhook')
+    .action(() => run(async (cli) => (await load()).show(cli)))
+  remote
+    .command('set <address>')
+    .summary('fetch the project from there; prints the secret of the webhook when it is made')
+    .option('--branch <branch>', 'what is fetched; else the deploy branch')
+    .option('--token-stdin', 'a token for https, read from standard input')
+    .option('--no-token', 'forget the token')
+    .option('--username <name>', 'of the token')
+    .option('--forget-hosts', 'meet ssh servers anew')
+    .action((url: string, options: SetFlags) => run(async (cli) => (await load()).set(cli, url, options)))
+  for (const [name, what, summary] of [
+    ['new-secret', 'secret', 'make a new secret for the webhook'],
+    ['new-key', 'key', 'make a new deploy key'],
+  ] as const) {
+    remote
+      .command(name)
+      .summary(summary)
+      .action(() => run(async (cli) => (await load()).renew(cli, what)))
+  }
+  remote
+    .command('deliveries')
+    .summary('the last deliveries of the webhook')
+    .action(() => run(async (cli) => (await load()).listDeliveries(cli)))
+  remote
+    .command('rm')
+    .summary('fetch it from nowhere')
+    .action(() => run(async (cli) => (await load()).remove(cli)))
 }
 
 export interface DeployFlags {

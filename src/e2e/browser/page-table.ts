@@ -29,6 +29,11 @@ export const projectPages: PageTable = {
   '/projects/:id/deploys/:number/cancel': 'leads on unless a deploy runs; see the stories',
   '/projects/:id/deploys/:number/output': 'a part of the deploy',
   '/projects/:id/logs': [{ name: 'logs', path: '/projects/shop/logs' }],
+  '/projects/:id/remote': [
+    { name: 'remote', path: '/projects/shop/remote' },
+    { name: 'remote-none', path: '/projects/empty/remote' },
+    { name: 'remote-member', path: '/projects/shop/remote', as: 'member' },
+  ],
   '/projects/:id/jobs': [
     { name: 'jobs', path: '/projects/shop/jobs' },
     { name: 'jobs-none', path: '/projects/empty/jobs' },

@@ -4,6 +4,7 @@ import { domainPages } from './domains.ts'
 import { jobPages } from './jobs.ts'
 import { metricsPages } from './metrics.ts'
 import { projectSettingsPages } from './project-settings.ts'
+import { remotePages } from './remote.ts'
 import { serverPages } from './server.ts'
 import { accountPages } from './settings-account.ts'
 import { auditPages } from './settings-audit.ts'
@@ -14,6 +15,7 @@ import { userPages } from './settings-users.ts'
 export function settingsPages(services: Services): readonly Hono<Env>[] {
   return [
     jobPages,
+    remotePages,
     metricsPages,
     domainPages,
     projectSettingsPages,
