@@ -6,6 +6,7 @@ import { app, mirror } from '../testing/apps.ts'
 import { commandLine } from '../testing/command-line.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { root } from '../testing/root.ts'
+import { until } from '../testing/until.ts'
 import { type Files, type WorkTree, workTree } from '../testing/work-tree.ts'
 
 const json = JSON.stringify
@@ -261,6 +262,52 @@ describe('the app file', { timeout: 240_000 }, () => {
         await tree.remove()
       }
     }
+  })
+
+  test('a Procfile: release runs once with the config vars before the boot, and workers follow the switch', async () => {
+    const note = (name: string) => `echo ${name} $NODEPILOT_RELEASE >> $NODEPILOT_DATA_DIR/order`
+    const files = {
+      ...app(`require('node:fs').appendFileSync(process.env.NODEPILOT_DATA_DIR + '/order', 'web ' + process.env.NODEPILOT_RELEASE + '\\n')
+require('node:http').createServer((q, s) => s.end('v')).listen(process.env.PORT)
+`),
+      Procfile: [
+        'web: node server.js',
+        `release: echo migrating $DB; ${note('release')}`,
+        `worker: trap '${note('worker-end')}; exit 0' TERM; ${note('worker')}; while :; do sleep 0.1; done`,
+        '',
+      ].join('\n'),
+    }
+    const order = async () =>
+      (await readFile(join(pilot.home, 'projects/turns/data/order'), 'utf8')).trim().split('\n')
+    await withTree(files, async (tree) => {
+      const env = { name: 'turns', envVars: { DB: 'pg-one-two' } }
+      await pilot.api('/api/project/create', { method: 'POST', body: env })
+      const first = await push(tree, 'turns')
+      assert.equal(first.code, 0, first.said)
+      assert.match(first.said, /^ {2}\| migrating /m)
+      await until('the first worker', async () => (await order()).includes('worker v1'))
+      await pilot.api('/api/project/turns/scale', { method: 'POST', body: { worker: 2 } })
+      await tree.commit({ x: '1' })
+      assert.equal((await push(tree, 'turns')).code, 0)
+      await until(
+        'two new workers',
+        async () => (await order()).filter((one) => one === 'worker v2').length === 2,
+      )
+      const seen = await order()
+      const at = (line: string) => seen.indexOf(line)
+      assert.ok(at('release v1') < at('web v1') && at('web v1') < at('worker v1'), seen.join())
+      assert.ok(at('release v2') < at('web v2') && at('web v2') < at('worker-end v1'), seen.join())
+      assert.ok(seen.lastIndexOf('worker-end v1') < at('worker v2'), seen.join())
+      assert.equal(seen.filter((one) => one === 'release v2').length, 1)
+
+      await tree.commit({ Procfile: 'web: node server.js\nrelease: echo no such table; exit 3\n' })
+      const failed = await push(tree, 'turns')
+      assert.equal(failed.code, 1)
+      assert.match(failed.said, /^ {2}\| no such table$/m)
+      assert.match(failed.said, /^error: release_failed: .* exited with code 3/m)
+      assert.equal((await order()).includes('web v3'), false)
+      assert.equal((await pilot.app('turns')).status, 200)
+    })
   })
 
   test('a grace period of the file is what a slow process gets', async () => {
