@@ -49,6 +49,8 @@ const settings = z.strictObject({
     .pipe(z.coerce.number<string | number>().int().min(1).max(1000))
     .default(Math.max(4, 2 * availableParallelism())),
   allowLocalFetch: z.boolean().default(false),
+  logLimitMb: numeric.pipe(z.coerce.number<string | number>().min(0.1).max(100_000)).default(10),
+  keepLogs: numeric.pipe(z.coerce.number<string | number>().int().min(0).max(1000)).default(4),
   drainSeconds: numeric.pipe(z.coerce.number<string | number>().min(0)).default(30),
 })
 
@@ -71,6 +73,8 @@ export interface Config {
   /** How many scheduled jobs run at once. */
   readonly cronRuns: number
   readonly limits: Limits
+  /** Of one log file of an app: bytes of a part, and how many full parts stay. */
+  readonly logs: { readonly limitBytes: number; readonly keep: number }
   /** How many are kept, and how often one is made by itself, ms; 0: never. */
   readonly backups: { readonly keep: number; readonly everyMs: number }
   /** Where a test lets the server fail (`engine/failpoints.ts`); null in production. */
@@ -182,6 +186,7 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
     },
     cronRuns: data.maxCronRuns,
     allowLocalFetch: data.allowLocalFetch,
+    logs: { limitBytes: data.logLimitMb * megabyte, keep: data.keepLogs },
     backups: { keep: data.keepBackups, everyMs: data.backupHours * 3_600_000 },
     limits: {
       uploadBytes: data.uploadLimitMb * megabyte,

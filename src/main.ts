@@ -93,6 +93,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     daemonEnvironment: { ...config.environment, HOME: config.home },
     launchPrefix: confinement.prefix,
     callTimeoutMs,
+    logs: config.logs,
     log: report.info,
   })
   const router = createRouterClient({ controlSocket: paths.routerSocket })

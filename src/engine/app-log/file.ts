@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import path from 'node:path'
 
-/** An instance's log file as bytes: which there are, what each holds, and whether it is still the same one. */
+/** An instance's log files as bytes: which there are, what each holds, and whether it is still the same one. */
 
-const logFile = /^([A-Za-z0-9_-]+\.\d+)\.log$/
+const logFile = /^([A-Za-z0-9_-]+\.\d+)\.log(\.\d+)?$/
 
 /** `web.1`, … : all that have a file here. Empty where the project never ran. */
 export async function instancesIn(directory: string): Promise<string[]> {
   const names = await readdir(directory).catch(() => [] as string[])
-  return names.flatMap((name) => logFile.exec(name)?.[1] ?? []).sort()
+  return [...new Set(names.flatMap((name) => logFile.exec(name)?.[1] ?? []))].sort()
 }
 
 export function fileOf(directory: string, instance: string): string {
@@ -39,7 +39,7 @@ export async function identify(handle: FileHandle): Promise<string> {
 /** One record, without its newline. */
 export type OnRecord = (text: string, start: number, stop: number) => void
 
-const newline = 10
+export const newline = 10
 /** PM2 writes what it read at once, 64 kB of the app, which JSON may make six times as long. */
 const longestRecord = 1_000_000
 
@@ -70,29 +70,4 @@ export function createSplitter(at: number, onRecord: OnRecord) {
     /** Where the next bytes belong. */
     next: () => start + rest.length,
   }
-}
-
-const pieceBytes = 128 * 1024
-
-/** The bytes from one place to another, or to the end, in pieces that are the reader's to keep. */
-export async function* readRange(handle: FileHandle, from: number, to = Infinity): AsyncGenerator<Buffer> {
-  for (let at = from; at < to; ) {
-    const length = Math.min(pieceBytes, to - at)
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafeSlow(length), 0, length, at)
-    if (bytesRead === 0) return
-    at += bytesRead
-    yield buffer.subarray(0, bytesRead)
-  }
-}
-
-/** The first record boundary at or behind a place. */
-export async function boundaryAt(handle: FileHandle, place: number): Promise<number> {
-  if (place <= 0) return 0
-  let at = place - 1
-  for await (const piece of readRange(handle, at)) {
-    const found = piece.indexOf(newline)
-    if (found >= 0) return at + found + 1
-    at += piece.length
-  }
-  return at
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdir, readdir, readlink, rename, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readlink, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
@@ -355,3 +355,46 @@ test('a cursor that no server wrote is refused', () => {
     assert.throws(begin, { code: 'invalid' }, after)
   }
 })
+
+test('a part that is put away loses no line and repeats none, nor does a line that goes on in the next one', async () =>
+  scene(async ({ file, write, follow }) => {
+    let number = 6
+    clock = Date.now()
+    const putAway = () => rename(file(), `${file()}.${++number}`)
+    await write('first\n')
+    await putAway()
+    await write('second\nhalf')
+    const viewer = follow()
+    assert.deepEqual(await viewer.until(2), ['first', 'second'])
+    await putAway()
+    await write(' and whole\nnext\n')
+    await viewer.until(4)
+    await putAway()
+    await write('quick\n')
+    await putAway()
+    await write('last\n')
+    const whole = [...(await viewer.until(6))]
+    assert.deepEqual(whole, ['first', 'second', 'half and whole', 'next', 'quick', 'last'])
+    await viewer.leave()
+    for (const [index, after] of viewer.cursors.entries()) {
+      const back = follow({ after })
+      const came = index === whole.length - 1 ? [] : await back.until(whole.length - index - 1)
+      assert.deepEqual(came, whole.slice(index + 1), after)
+      await back.leave()
+    }
+  }))
+
+test('who comes back to a part that was given up is told of a gap, and so is a tail that was outrun', async () =>
+  scene(async ({ file, write, follow }) => {
+    await write('given up\nalso\n')
+    const first = follow()
+    await first.until(2)
+    await first.leave()
+    await rename(file(), `${file()}.1`)
+    await write('kept\n')
+    await rename(file(), `${file()}.2`)
+    await write('newest\n')
+    await rm(`${file()}.1`)
+    const second = follow({ after: first.cursors[0] })
+    assert.deepEqual(await second.until(3), ['…1', 'kept', 'newest'])
+  }))

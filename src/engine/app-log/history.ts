@@ -1,7 +1,7 @@
-import type { FileHandle } from 'node:fs/promises'
 import { closingMs, createAssembler, type FoundLine, type Position } from './assemble.ts'
+import { type Chain, openChain } from './chain.ts'
 import type { Cursor, FilePosition } from './cursor.ts'
-import { boundaryAt, createSplitter, fileOf, identify, instancesIn, openLog, readRange } from './file.ts'
+import { createSplitter, instancesIn } from './file.ts'
 import { type AppLog, type AppLogLine, instanceFilter, type LogQuery, lineFilter } from './line.ts'
 import { mergeByTime } from './merge.ts'
 
@@ -9,6 +9,8 @@ import { mergeByTime } from './merge.ts'
 
 /** How far a viewer that follows has come in one file: nothing behind it belongs to the past. */
 export interface Reach extends FilePosition {
+  /** How far it has read: a part, and a place in it. */
+  readonly endsIn: string
   readonly end: number
   /** Lines that are not at their end there. */
   readonly openKeys: ReadonlySet<string>
@@ -45,9 +47,9 @@ const longestAbsence = 16_000_000
 /** The newest matching lines of all instances, oldest first. */
 export async function readNewest(log: AppLog, query: LogQuery, until: Until = {}): Promise<Past> {
   const ofInstance = instanceFilter(query)
-  return readAll(log, query, until, async (handle, _, end, read, instance) => {
+  return readAll(log, query, until, async (chain, end, read, instance) => {
     for (const window of windows) {
-      const past = await read(await boundaryAt(handle, end - window), 0)
+      const past = await read(await chain.boundaryAt(end - window), 0)
       const enough = past.lines.length >= query.lines || end <= window || !ofInstance(instance)
       if (enough || window === windows.at(-1)) return { ...past, skipped: 0 }
     }
@@ -62,16 +64,20 @@ export async function readSince(
   cursor: Cursor,
   until: Until = {},
 ): Promise<Past> {
-  return readAll(log, query, until, async (handle, identity, end, read, instance) => {
+  return readAll(log, query, until, async (chain, end, read, instance) => {
     const known = cursor.get(instance)
-    const place = known && (known.identity === identity || known.identity === '') ? known : beginning
-    if (end - place.base <= longestAbsence) return read(place.base, place.skip)
-    const past = await read(await boundaryAt(handle, end - longestAbsence), 0)
+    const place = known && (known.identity === '' ? 0 : chain.find(known.identity, known.base))
+    // its part was given up, and nobody knows how many more
+    const isGone = known !== undefined && place === null && chain.segments.length > 1
+    const from = place ?? 0
+    if (end - from <= longestAbsence) {
+      const past = await read(from, place === null ? 0 : (known?.skip ?? 0))
+      return isGone ? { ...past, skipped: past.skipped + 1 } : past
+    }
+    const past = await read(await chain.boundaryAt(end - longestAbsence), 0)
     return { ...past, skipped: past.skipped + 1 }
   })
 }
-
-const beginning: Position = { base: 0, skip: 0 }
 
 interface FilePast {
   readonly instance: string
@@ -82,13 +88,7 @@ interface FilePast {
 }
 
 type ReadFrom = (base: number, skip: number) => Promise<FilePast>
-type ReadFile = (
-  handle: FileHandle,
-  identity: string,
-  end: number,
-  read: ReadFrom,
-  instance: string,
-) => Promise<FilePast>
+type ReadFile = (chain: Chain, end: number, read: ReadFrom, instance: string) => Promise<FilePast>
 
 async function readAll(log: AppLog, query: LogQuery, until: Until, readFile: ReadFile): Promise<Past> {
   const { reach } = until
@@ -100,20 +100,17 @@ async function readAll(log: AppLog, query: LogQuery, until: Until, readFile: Rea
   const ofInstance = instanceFilter(query)
   // one after the other: each may hold megabytes while it is read
   for (const instance of instances.filter((name) => wantsPlace || ofInstance(name))) {
-    const handle = await openLog(fileOf(directory, instance))
-    if (!handle) continue
+    const chain = await openChain(directory, instance)
+    if (!chain) continue
     try {
-      const identity = await identify(handle)
       const limit = reach?.get(instance)
+      const end = limit ? chain.find(limit.endsIn, limit.end) : chain.size
       // emptied and filled anew since: what it holds now is still to come
-      if (limit && limit.identity !== identity) continue
-      const end = limit?.end ?? (await handle.stat()).size
-      const wanted = { handle, instance, identity, hiding, query, end, ends: endsLine(until, limit) }
-      files.push(
-        await readFile(handle, identity, end, (base, skip) => linesFrom(wanted, { base, skip }), instance),
-      )
+      if (end === null) continue
+      const wanted = { chain, instance, hiding, query, end, ends: endsLine(until, limit) }
+      files.push(await readFile(chain, end, (base, skip) => linesFrom(wanted, { base, skip }), instance))
     } finally {
-      await handle.close()
+      await chain.close()
     }
   }
   return choose(files, query.lines)
@@ -128,10 +125,9 @@ function endsLine({ now }: Until, reach: Reach | undefined): EndsLine {
 }
 
 interface Wanted {
-  readonly handle: FileHandle
+  readonly chain: Chain
   readonly hiding: AppLog['hiding']
   readonly instance: string
-  readonly identity: string
   readonly query: LogQuery
   readonly end: number
   readonly ends: EndsLine
@@ -139,10 +135,11 @@ interface Wanted {
 
 /** The newest matching lines from a place on; older ones are only counted, so that memory has a bound. */
 async function linesFrom(wanted: Wanted, start: Position): Promise<FilePast> {
-  const { instance, identity, query } = wanted
+  const { chain, instance, query } = wanted
+  const placed = ({ base, skip }: Position): FilePosition => ({ ...chain.placeOf(base), skip })
   const matches = lineFilter(query)
   const lines: PlacedLine[] = []
-  let from: FilePosition = { identity, ...start }
+  let from = placed(start)
   let skipped = 0
   const drop = (count: number) => {
     from = lines.splice(0, Math.max(count, 0)).at(-1)?.after ?? from
@@ -150,16 +147,16 @@ async function linesFrom(wanted: Wanted, start: Position): Promise<FilePast> {
   }
   const keep = (found: readonly FoundLine[]) => {
     for (const { line, after } of found) {
-      if (matches(line)) lines.push({ line, instance, after: { identity, ...after } })
+      if (matches(line)) lines.push({ line, instance, after: placed(after) })
     }
     if (lines.length > 2 * query.lines) drop(lines.length - query.lines)
   }
   const assembler = createAssembler(instance, wanted.hiding, start)
   const splitter = createSplitter(start.base, (text, at, stop) => keep(assembler.push(text, at, stop)))
-  for await (const piece of readRange(wanted.handle, start.base, wanted.end)) splitter.push(piece)
+  for await (const piece of chain.read(start.base, wanted.end)) splitter.push(piece)
   keep(assembler.close(wanted.ends))
   drop(lines.length - query.lines)
-  return { instance, lines, from, to: { identity, ...assembler.position() }, skipped }
+  return { instance, lines, from, to: placed(assembler.position()), skipped }
 }
 
 /** The newest of all files together. */

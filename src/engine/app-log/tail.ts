@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileOf, instancesIn } from './file.ts'
+import { instancesIn } from './file.ts'
 import type { PlacedLine, Reach } from './history.ts'
 import type { AppLog } from './line.ts'
 import { mergeByTime } from './merge.ts'
@@ -166,11 +166,8 @@ export class Tail {
   }
 
   #add(instance: string): FileTail {
-    const file = new FileTail(
-      fileOf(this.#options.log.directory, instance),
-      instance,
-      this.#options.log.hiding,
-    )
+    const { directory, hiding } = this.#options.log
+    const file = new FileTail(directory, instance, hiding)
     this.#files.set(instance, file)
     return file
   }

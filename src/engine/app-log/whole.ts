@@ -1,5 +1,6 @@
 import { createAssembler, type FoundLine } from './assemble.ts'
-import { createSplitter, fileOf, instancesIn, openLog, readRange } from './file.ts'
+import { openChain } from './chain.ts'
+import { createSplitter, instancesIn } from './file.ts'
 import { type AppLog, type AppLogLine, instanceFilter, type LogFilter, lineFilter } from './line.ts'
 import { mergeStreams } from './merge.ts'
 
@@ -11,16 +12,16 @@ export async function* readWhole(
 ): AsyncGenerator<AppLogLine> {
   const instances = (await instancesIn(directory)).filter(instanceFilter(filter))
   const matches = lineFilter(filter)
-  const streams = instances.map((instance) => linesOf(fileOf(directory, instance), instance, hiding))
+  const streams = instances.map((instance) => linesOf({ directory, hiding }, instance))
   for await (const { line } of mergeStreams(streams)) {
     if (signal.aborted) return
     if (matches(line)) yield line
   }
 }
 
-async function* linesOf(file: string, instance: string, hiding: AppLog['hiding']): AsyncGenerator<FoundLine> {
-  const handle = await openLog(file)
-  if (!handle) return
+async function* linesOf({ directory, hiding }: AppLog, instance: string): AsyncGenerator<FoundLine> {
+  const chain = await openChain(directory, instance)
+  if (!chain) return
   try {
     const assembler = createAssembler(instance, hiding)
     let found: FoundLine[] = []
@@ -28,14 +29,13 @@ async function* linesOf(file: string, instance: string, hiding: AppLog['hiding']
       found.push(...assembler.push(text, start, stop))
     })
     // what is added while it is read is not of this reading
-    const { size } = await handle.stat()
-    for await (const piece of readRange(handle, 0, size)) {
+    for await (const piece of chain.read(0)) {
       splitter.push(piece)
       yield* found
       found = []
     }
     yield* assembler.close(() => true)
   } finally {
-    await handle.close()
+    await chain.close()
   }
 }

@@ -79,12 +79,12 @@ export function filterOf({ type, instance, stream, since, q }: FilterQuery): Log
   return { type, instance, stream, since, search: q }
 }
 
-function streamLog(
+async function streamLog(
   services: Services,
   c: Context<Env>,
   project: ProjectRow,
   query: z.infer<typeof schemas.logStreamQuery>,
-): Response {
+): Promise<Response> {
   // a browser that comes back on its own repeats the address it began with
   const after = c.req.header('last-event-id') || query.after
   const wanted: FollowQuery = { ...filterOf(query), lines: query.lines, after: after || undefined }
@@ -106,8 +106,11 @@ function streamLog(
   const left = new AbortController()
   const batches = services.engine.logs.follow(project, wanted, left.signal)
   const text = query.batch === '1' ? batchEvent : singleEvents
+  // from the first byte of the answer on nothing counts as the past any more
+  const first = await batches.next()
   return eventStream(
     (async function* () {
+      if (!first.done) yield text(first.value)
       for await (const batch of batches) yield text(batch)
     })(),
     { mayStay, leave: () => left.abort(), recheckMs: services.recheckMs ?? recheckMs },

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { chmod, mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { environmentOf, type ProcessRow, processRow, signalAll, waitUntilGone } from '../../processes.ts'
+import type { LogLimits } from './rotating-log.ts'
 import { unavailable } from './wire.ts'
 
 /** PM2's daemon as a program of its own: started with an environment of our choice, found again, ended. */
@@ -16,6 +17,8 @@ export interface DaemonHome {
 }
 
 const logCapBytes = 5_000_000
+/** Loaded before PM2: makes the logs it writes rotate. */
+const rotation = new URL('./daemon-logs.js', import.meta.url).href
 
 /**
  * Starts the daemon and resolves with its pid when it answers. It outlives this process.
@@ -24,7 +27,8 @@ const logCapBytes = 5_000_000
 export async function launchDaemon(home: DaemonHome, timeoutMs: number): Promise<number> {
   await prepareHome(home.pm2Home)
   const log = await open(join(home.pm2Home, 'pm2.log'), 'a', 0o600)
-  const child = spawn(home.nodePath, [join(packageFolder(), 'lib/Daemon.js')], {
+  const argv = ['--import', rotation, join(packageFolder(), 'lib/Daemon.js')]
+  const child = spawn(home.nodePath, argv, {
     detached: true,
     cwd: home.pm2Home,
     env: daemonEnvironment(home),
@@ -69,14 +73,21 @@ export async function buryDaemon(pm2Home: string, daemon: ProcessRow | null, wai
   for (const name of ['rpc.sock', 'pub.sock', 'pm2.pid']) await rm(join(pm2Home, name), { force: true })
 }
 
-/** The daemon writes a line for every start and exit and never rotates; it appends, so cutting is safe. */
+/** The daemon writes a line for every start and exit; it appends, so cutting is safe. */
 export async function capDaemonLog(pm2Home: string): Promise<void> {
   const path = join(pm2Home, 'pm2.log')
   const size = await stat(path).then(
     (found) => found.size,
     () => 0,
   )
-  if (size > logCapBytes) await truncate(path)
+  if (size <= logCapBytes) return
+  await copyFile(path, `${path}.1`)
+  await truncate(path)
+}
+
+/** For the logs of apps and services; a running daemon takes it over with the next part it begins. */
+export async function limitLogs(pm2Home: string, limits: LogLimits): Promise<void> {
+  await writeFile(join(pm2Home, 'log-limits.json'), JSON.stringify(limits), { mode: 0o600 })
 }
 
 async function prepareHome(pm2Home: string): Promise<void> {

@@ -41,6 +41,7 @@ export async function openPm2Lab(parts: { below?: string } = {}): Promise<Pm2Lab
       daemonEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: root, LANG: 'C.UTF-8' },
       launchPrefix: [],
       callTimeoutMs: 10_000,
+      logs: { limitBytes: 10_000_000, keep: 4 },
       log: () => {},
       ...overrides,
     })

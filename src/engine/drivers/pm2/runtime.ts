@@ -4,13 +4,14 @@ import { Refusal } from '../../domain/refusal.ts'
 import { createOrder } from '../../in-order.ts'
 import type { Runtime } from '../../ports.ts'
 import { createConnection } from './connection.ts'
-import { buryDaemon, capDaemonLog, findDaemon } from './daemon.ts'
+import { buryDaemon, capDaemonLog, findDaemon, limitLogs } from './daemon.ts'
 import { type EndingParts, endEntry } from './ending.ts'
 import { exitOf } from './exits.ts'
 import { instancesOf, startGroup, stopGroup } from './groups.ts'
 import { projectFolders } from './names.ts'
 import { endOrphanProcesses } from './orphans.ts'
 import { listEntries } from './records.ts'
+import type { LogLimits } from './rotating-log.ts'
 import { createServices, type Services } from './services.ts'
 import { createStatsReader } from './stats.ts'
 
@@ -31,6 +32,8 @@ export interface Pm2RuntimeOptions {
   readonly launchPrefix: readonly string[]
   /** For each call to the daemon, ms; a stop gets its grace time on top. */
   readonly callTimeoutMs: number
+  /** Of every log file of an app or service; left as it is where none is given. */
+  readonly logs?: LogLimits
   /** For the server's log. */
   readonly log: (line: string) => void
 }
@@ -69,6 +72,8 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
     if (count > 0) log(`ended ${count} processes without a master`)
     return count
   }
+  let capping: NodeJS.Timeout | undefined
+  const capSafely = () => capDaemonLog(pm2Home).catch((error) => log(`PM2's log could not be cut: ${error}`))
   connection.onLost(() => log('lost PM2'))
 
   return {
@@ -76,17 +81,20 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
     daemonPid: () => daemonPid,
     connect: async () => {
       await mkdir(runDirectory, { recursive: true, mode: 0o700 })
+      await mkdir(pm2Home, { recursive: true, mode: 0o700 })
+      if (options.logs) await limitLogs(pm2Home, options.logs)
       await connection.connect()
       daemonPid = (await findDaemon(pm2Home))?.pid ?? null
       await mkdir(join(runDirectory, 'services'), { recursive: true, mode: 0o700 })
+      clearInterval(capping)
+      capping = setInterval(capSafely, capEveryMs).unref()
       await capDaemonLog(pm2Home)
     },
-    close: async () => connection.close(),
-    start: (group) =>
-      inOrder(group.project, async () => {
-        await capDaemonLog(pm2Home)
-        return startGroup(parts, options, group)
-      }),
+    close: async () => {
+      clearInterval(capping)
+      connection.close()
+    },
+    start: (group) => inOrder(group.project, () => startGroup(parts, options, group)),
     stop: (group, graceMs, only) => inOrder(group.project, () => stopGroup(parts, group, graceMs, only)),
     list: async (project) => {
       const found = instancesOf(await listEntries(connection))
@@ -107,6 +115,7 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
         }
       }),
     shutdown: async () => {
+      clearInterval(capping)
       const daemon = await findDaemon(pm2Home)
       await askToEnd().catch((error) => {
         if (!(error instanceof Refusal)) throw error
@@ -136,5 +145,6 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
   }
 }
 
+const capEveryMs = 60_000
 /** From the request to go to SIGKILL, ms. */
 const daemonGraceMs = 2_000
