@@ -21,8 +21,8 @@ import { createDependencies } from './engine/pipeline/dependencies.ts'
 import type { BuildTools } from './engine/pipeline/scripts.ts'
 import { createToolchains } from './engine/pipeline/toolchain/toolchains.ts'
 import { checkDatabase, openDatabase } from './engine/store/database.ts'
-import { openKeyRing } from './engine/store/key-ring.ts'
-import { sealPlainVars } from './engine/store/renew-vars.ts'
+import { makeKey, openKeyRing } from './engine/store/key-ring.ts'
+import { finishRotation, rotateKey, sealPlainVars } from './engine/store/renew-vars.ts'
 import { createStore } from './engine/store/store.ts'
 import { createVault } from './engine/store/vault.ts'
 import { createAccountCases } from './engine/use-cases/accounts.ts'
@@ -66,7 +66,8 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   // the front door outlives the server and sends requests at once: they wait until the world is in order
   const openDoors = holdRequests(listener)
   const db = openDatabase(paths.database)
-  const vault = createVault(openKeyRing(paths.keys, clock))
+  const keys = openKeyRing(paths.keys, clock)
+  const vault = createVault(keys)
   sealPlainVars(db, vault)
   const store = createStore(db, clock, vault)
   const passwords = createPasswords()
@@ -143,6 +144,10 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     limits: config.limits,
     minFreeBytes,
     keepReleases: config.keepReleases,
+    keys: {
+      rotate: () => rotateKey(db, vault, () => keys.add(makeKey(paths.keys, clock))),
+      finish: () => finishRotation(db, vault),
+    },
     keeping: config.keeping,
     cronRuns: config.cronRuns,
     allowLocalFetch: config.allowLocalFetch,

@@ -67,6 +67,7 @@ const api: Readonly<Record<string, Right>> = {
   'GET /api/system/disk': 'server.read',
   'POST /api/system/disk/clean': 'server.manage',
   'GET /api/system/backups': 'server.read',
+  'POST /api/system/keys/rotate': 'server.manage',
   'POST /api/system/backup': 'server.manage',
   'GET /api/system/backups/:backup/download': 'server.manage',
   'DELETE /api/system/backups/:backup': 'server.manage',

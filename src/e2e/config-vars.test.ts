@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFile, readdir, readFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { app } from '../testing/apps.ts'
@@ -214,6 +214,28 @@ describe('config vars', { timeout: 180_000 }, () => {
       assert.equal(imported.code, 0, imported.all)
       assert.deepEqual((await pilot.api('/api/project/round/env')).json<{ envVars: object }>().envVars, hard)
     }
+  })
+
+  test('with a new key everything goes on, and the old one is needed no more', async () => {
+    const keysIn = async () =>
+      (await readdir(join(pilot.home, 'keys'))).filter((name) => /^config-vars/.test(name))
+    const [old = ''] = await keysIn()
+    assert.match(
+      await done('keys', 'rotate'),
+      /^config vars of \d+ projects and releases are sealed with a new key$/m,
+    )
+    assert.equal((await keysIn()).length, 2)
+    await rm(join(pilot.home, 'keys', old))
+    pilot.signal('SIGTERM')
+    await pilot.exited()
+    await pilot.start()
+    const { envVars, locked } = answered(await pilot.api('/api/project/shop/env')).json<{
+      envVars: { TOKEN: string }
+      locked: string[]
+    }>()
+    assert.deepEqual([envVars.TOKEN, locked], [canary, []])
+    answered(await pilot.api('/api/project/shop/restart', { method: 'POST' }))
+    assert.deepEqual((await pilot.app('shop')).json<{ run: string[] }>().run, ['TOKEN', 'AT_RUN'])
   })
 
   test('restored without keys: what is lost is named, nothing runs without it, and both ways on work', async () => {

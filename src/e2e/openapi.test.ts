@@ -101,6 +101,7 @@ const calls: readonly Call[] = [
   { id: 'stop', parameters: { id: 'shop' }, status: 200 },
   { id: 'start', parameters: { id: 'shop' }, status: 200 },
   { id: 'patchProject', parameters: { id: 'shop' }, status: 200 },
+  { id: 'rotateKeys', status: 200 },
   { id: 'makeBackup', status: 201 },
   { id: 'backups', status: 200 },
   { id: 'downloadBackup', parameters: { backup: '00000000-000000-none' }, status: 404 },

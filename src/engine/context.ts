@@ -54,6 +54,7 @@ export interface Context {
   readonly network: Network
   readonly backups: BackupSettings
   readonly limits: Limits
+  readonly keys: ConfigVarKeys
   /** What must stay free on the disk of the home, bytes. */
   readonly minFreeBytes: number
   readonly keepReleases: number
@@ -92,6 +93,14 @@ export interface AttemptUnderWay {
  * something that only it brings (a rollback, config vars), which no other deployment may take the place of.
  */
 export type Brings = 'files' | 'current' | null
+
+/** The keys that config vars are sealed with. */
+export interface ConfigVarKeys {
+  /** A new one; answers how many projects and releases it has sealed anew. */
+  rotate(): Promise<number>
+  /** Carries on what was cut off. */
+  finish(): Promise<number>
+}
 
 export interface OneOffUnderWay {
   readonly projectId: number

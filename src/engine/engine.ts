@@ -26,6 +26,7 @@ import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDiskCases } from './use-cases/disk.ts'
 import { createDomainCases } from './use-cases/domains.ts'
 import { createFetchCase } from './use-cases/fetching.ts'
+import { createKeyCases } from './use-cases/keys.ts'
 import { createMemberCases } from './use-cases/members.ts'
 import { createPreviewCases } from './use-cases/previews.ts'
 import { createProcessCases } from './use-cases/processes.ts'
@@ -106,6 +107,7 @@ export function createEngine(deps: EngineDeps) {
     deployments,
     logs: createAppLogCases(ctx),
     releases: createReleaseCases(ctx),
+    keys: createKeyCases(ctx),
     configVars: createConfigVarCases(ctx, () => rebuildRestored(ctx, { deployments, processes })),
     processes,
     run: createRunCase(ctx),
@@ -136,6 +138,7 @@ export function createEngine(deps: EngineDeps) {
       await backups.keepMaking()
       housekeeping.start()
       previews.keepSweeping()
+      ctx.background.run('sealing config vars with the new key', async () => void (await ctx.keys.finish()))
     },
 
     /**

@@ -145,6 +145,7 @@ export async function createLab(
     backups: { keep: 7, everyMs: 0 },
     // nothing is looked up outside
     network: { hostname: 'lab', addresses: () => ['192.0.2.1'], resolve: async () => [] },
+    keys: { rotate: async () => 0, finish: async () => 0 },
     limits: {
       uploadBytes: 1_000_000,
       packBytes: 1_000_000,

@@ -74,6 +74,7 @@ export const paths = {
     allDeployments: '/deploys',
   },
   api: {
+    rotateKeys: '/api/system/keys/rotate',
     makeBackup: '/api/system/backup',
     backups: '/api/system/backups',
     backup: '/api/system/backups/:backup',

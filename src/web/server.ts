@@ -13,6 +13,7 @@ import { deviceApi } from './api/device.ts'
 import { documentEndpoint } from './api/document.ts'
 import { domainsApi } from './api/domains.ts'
 import { hooksApi } from './api/hooks.ts'
+import { keysApi } from './api/keys.ts'
 import { logsApi } from './api/logs.ts'
 import { membersApi } from './api/members.ts'
 import { metricsApi } from './api/metrics.ts'
@@ -92,6 +93,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     configVarsApi,
     domainsApi,
     previewsApi,
+    keysApi,
     changesApi,
     backupsApi,
     logsApi,

@@ -20,6 +20,7 @@ export type AuditSubject =
   | 'deployment'
   | 'domain'
   | 'job'
+  | 'key'
   | 'member'
   | 'preview'
   | 'process'

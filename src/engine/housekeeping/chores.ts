@@ -139,10 +139,18 @@ async function repositories(ctx: Context): Promise<number> {
   // a time in the future was noted while the clock was wrong
   if (ctx.clock() - last < gitEveryMs && last <= ctx.clock()) return 0
   ctx.store.settings.set(gitKey, String(ctx.clock()))
-  for (const { id, name } of ctx.store.projects.list()) {
+  // commits of previews are in the repository of their project
+  const kept = new Map<string, Set<string>>()
+  for (const { id, repository } of ctx.store.projects.list()) {
+    const revisions = kept.get(repository) ?? new Set()
+    kept.set(repository, revisions)
+    for (const { source } of ctx.store.releases.kept(id)) {
+      if (source.kind === 'git') revisions.add(source.revision)
+    }
+  }
+  for (const [repository, revisions] of kept) {
     if (ctx.closing.aborted) break
-    const kept = ctx.store.releases.kept(id).filter(({ source }) => source.kind === 'git')
-    await ctx.repositories.collect(name, [...new Set(kept.map(({ source }) => source.revision))])
+    await ctx.repositories.collect(repository, [...revisions])
   }
   // git does not say how much it was
   return 0

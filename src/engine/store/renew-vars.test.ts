@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import Database from 'better-sqlite3'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { openDatabase } from './database.ts'
-import { openKeyRing } from './key-ring.ts'
-import { sealPlainVars } from './renew-vars.ts'
+import { keyRing, makeKey, openKeyRing } from './key-ring.ts'
+import { finishRotation, rotateKey, sealPlainVars } from './renew-vars.ts'
 import { createStore } from './store.ts'
 import { createVault } from './vault.ts'
 
@@ -102,6 +102,40 @@ test('a start that is killed while it seals is carried on by the next one, howev
       left.filter((name) => readFileSync(path.join(home, name)).includes(canary)),
       [],
     )
+  } finally {
+    await removeDirectory(home)
+  }
+})
+
+test('a new key seals everything anew, also when that was cut off, and then the old one is not needed', async () => {
+  const home = await temporaryDirectory('rotate')
+  const [file, keys] = [path.join(home, 'nodepilot.db'), path.join(home, 'keys')]
+  try {
+    oldHome(file)
+    const db = openDatabase(file)
+    const ring = openKeyRing(keys, Date.now)
+    const vault = createVault(ring)
+    sealPlainVars(db, vault)
+    let calls = 0
+    const faulty = {
+      ...vault,
+      renew(projectId: number, text: string) {
+        if (++calls > 250) throw new Error('killed')
+        return vault.renew(projectId, text)
+      },
+    }
+    const addKey = () => ring.add(makeKey(keys, Date.now))
+    await assert.rejects(rotateKey(db, faulty, addKey), /killed/)
+    const store = createStore(db, Date.now, vault)
+    assert.equal(store.releases.find(1, 1)?.envVars.TOKEN, canary)
+    assert.equal(store.releases.find(1, 450)?.envVars.TOKEN, canary)
+    assert.equal(await finishRotation(db, vault), 250, 'the pages that were not committed yet')
+    assert.equal(await finishRotation(db, vault), 0)
+    const newest = keyRing([ring.current()].flatMap((key) => key ?? []))
+    const alone = createStore(db, Date.now, createVault(newest))
+    assert.equal(alone.projects.find('shop')?.envVars.TOKEN, canary)
+    for (const number of [1, 200, 450]) assert.equal(alone.releases.find(1, number)?.envVars.TOKEN, canary)
+    db.close()
   } finally {
     await removeDirectory(home)
   }

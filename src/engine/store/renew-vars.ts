@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Db } from './database.ts'
 import type { Vault } from './vault.ts'
 
@@ -16,30 +17,54 @@ export function sealPlainVars(db: Db, vault: Vault): void {
   if (!marked) return
   // a deleted project may have left some in free pages
   if (db.prepare("SELECT 1 FROM sqlite_sequence WHERE name = 'projects'").get()) {
-    renewVars(db, vault)
+    for (const _ of renewing(db, vault));
     db.prepare('VACUUM').run()
     db.pragma('wal_checkpoint(TRUNCATE)')
   }
   db.prepare('DELETE FROM settings WHERE key = ?').run(plainKey)
 }
 
-/** Every project, release and remote under the current key; answers how many rows were not yet. */
-export function renewVars(db: Db, vault: Vault): number {
-  const projects = renewTable(db, vault, {
+/** Set while a new key has not sealed everything. */
+const renewingKey = 'config-vars-renewing'
+
+/**
+ * A new key seals everything from now on, and what is there, a page at a time between requests. Both keys open
+ * meanwhile; carried on at the next start where it was cut off. Answers how many rows were sealed anew.
+ */
+export async function rotateKey(db: Db, vault: Vault, addKey: () => void): Promise<number> {
+  db.prepare("INSERT INTO settings (key, value) VALUES (?, 'yes') ON CONFLICT DO NOTHING").run(renewingKey)
+  addKey()
+  return finishRotation(db, vault)
+}
+
+/** What a rotation that was cut off left under the old key; nothing where there was none. */
+export async function finishRotation(db: Db, vault: Vault): Promise<number> {
+  if (!db.prepare('SELECT 1 FROM settings WHERE key = ?').get(renewingKey)) return 0
+  let renewed = 0
+  for (const count of renewing(db, vault)) {
+    renewed += count
+    await nextTurn()
+  }
+  db.prepare('DELETE FROM settings WHERE key = ?').run(renewingKey)
+  return renewed
+}
+
+/** Every project, release and remote under the current key, a page at a time: how many rows of it were not yet. */
+function* renewing(db: Db, vault: Vault): Generator<number> {
+  yield* renewTable(db, vault, {
     read: 'SELECT id AS a, id AS b, env_vars AS text FROM projects WHERE id > @a ORDER BY id LIMIT @limit',
     write: 'UPDATE projects SET env_vars = @text WHERE id = @a AND id = @b',
   })
-  const releases = renewTable(db, vault, {
+  yield* renewTable(db, vault, {
     read: `SELECT project_id AS a, number AS b, env_vars AS text FROM releases
       WHERE (project_id, number) > (@a, @b) ORDER BY project_id, number LIMIT @limit`,
     write: 'UPDATE releases SET env_vars = @text WHERE project_id = @a AND number = @b',
   })
-  const remotes = renewTable(db, vault, {
+  yield* renewTable(db, vault, {
     read: `SELECT project_id AS a, project_id AS b, secrets AS text FROM remotes
       WHERE project_id > @a ORDER BY project_id LIMIT @limit`,
     write: 'UPDATE remotes SET secrets = @text WHERE project_id = @a AND project_id = @b',
   })
-  return projects + releases + remotes
 }
 
 interface Row {
@@ -49,11 +74,16 @@ interface Row {
   readonly text: string | null
 }
 
-function renewTable(db: Db, vault: Vault, sql: { readonly read: string; readonly write: string }): number {
+function* renewTable(
+  db: Db,
+  vault: Vault,
+  sql: { readonly read: string; readonly write: string },
+): Generator<number> {
   const read = db.prepare(sql.read)
   const write = db.prepare(sql.write)
   let renewed = 0
   const renewPage = db.transaction((after: Pick<Row, 'a' | 'b'>): Row | undefined => {
+    renewed = 0
     const rows = read.all({ a: after.a, b: after.b, limit: atOnce }) as Row[]
     for (const { a, b, text } of rows) {
       const sealed = text === null ? null : vault.renew(a, text)
@@ -64,6 +94,8 @@ function renewTable(db: Db, vault: Vault, sql: { readonly read: string; readonly
     return rows.at(-1)
   })
   let last: Pick<Row, 'a' | 'b'> | undefined = { a: 0, b: 0 }
-  while (last) last = renewPage.immediate(last)
-  return renewed
+  while (last) {
+    last = renewPage.immediate(last)
+    yield renewed
+  }
 }
