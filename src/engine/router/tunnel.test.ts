@@ -153,3 +153,73 @@ test('an offer of h2c is answered in HTTP/1.1, with the body and on the same con
   socket.write('GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n')
   assert.match(await text(socket as Socket & AsyncIterable<Buffer>), /GET undefined keep-alive ;$/)
 })
+
+const upgrade = 'GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n'
+const switched = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n'
+
+test('one side of a tunnel may be closed alone: what the other one says still arrives', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  app.server.on('upgrade', (_, socket: Socket) => {
+    socket.write(switched)
+    let heard = 0
+    socket.on('data', (bytes) => {
+      heard += bytes.length
+    })
+    socket.once('end', () => socket.end(`heard ${heard}`))
+  })
+  await router.routes({ endpoints: [app] })
+  const socket = connect({ port: router.port, host: '127.0.0.1', allowHalfOpen: true })
+  socket.write(upgrade)
+  await once(socket, 'data')
+  socket.end(Buffer.alloc(3e6, 'x'))
+  assert.equal(await text(socket as Socket & AsyncIterable<Buffer>), 'heard 3000000')
+})
+
+test('an app that ends a tunnel has said everything it wrote', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  app.server.on('upgrade', (_, socket: Socket) => {
+    socket.write(switched)
+    socket.end(Buffer.alloc(20e6, 'x'))
+  })
+  await router.routes({ endpoints: [app] })
+  const socket = connect(router.port, '127.0.0.1')
+  socket.write(upgrade)
+  let received = 0
+  for await (const bytes of socket as Socket & AsyncIterable<Buffer>) received += bytes.length
+  assert.ok(received > 20e6, `${received}`)
+})
+
+test('in a tunnel, who does not read stops who writes, on both sides', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  const joined = new Promise<Socket>((resolve) => {
+    app.server.on('upgrade', (_, socket: Socket) => {
+      socket.on('error', () => {})
+      socket.write(switched)
+      resolve(socket)
+    })
+  })
+  await router.routes({ endpoints: [app] })
+  const client = connect(router.port, '127.0.0.1')
+  client.on('error', () => {})
+  client.write(upgrade)
+  await once(client, 'data')
+  client.pause()
+  for (const writer of [client, (await joined).pause()]) {
+    let sent = 0
+    const chunk = Buffer.alloc(1e6)
+    while (sent < 100e6) {
+      sent += chunk.length
+      if (writer.write(chunk)) continue
+      const drained = await Promise.race([
+        once(writer, 'drain'),
+        new Promise<null>((resolve) => setTimeout(resolve, 500, null)),
+      ])
+      if (drained === null) break
+    }
+    assert.ok(sent < 60e6, `${sent} bytes were taken`)
+  }
+  client.destroy()
+})
