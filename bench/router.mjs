@@ -104,7 +104,7 @@ async function startCaddy(folder, started, app) {
 /** The built router; the one host that is asked for is in the middle of its table. */
 async function startOurs(folder, started, app, routes) {
   const port = await freePort()
-  const name = `${port}`
+  const own = mkdtempSync(join(folder, 'ours-'))
   const route = (n) => ({
     hosts: [n === 0 ? host : `p${n}.example`],
     project: `p${n}`,
@@ -113,10 +113,9 @@ async function startOurs(folder, started, app, routes) {
     endpoints: n === 0 ? [{ host: '127.0.0.1', port: app }] : [{ host: '127.0.0.1', port: 1 + n }],
   })
   const table = Array.from({ length: routes }, (_, n) => route((n + Math.ceil(routes / 2)) % routes))
-  const stateFile = join(folder, `${name}.routes.json`)
+  const [stateFile, config] = [join(own, 'routes.json'), join(own, 'router.json')]
   writeFileSync(stateFile, JSON.stringify({ version: 1, baseDomain: 'localhost', routes: table }))
-  const config = join(folder, `${name}.json`)
-  const sockets = { controlSocket: join(folder, `${name}.c`), panelSocket: join(folder, `${name}.p`) }
+  const sockets = { controlSocket: join(own, 'control.sock'), panelSocket: join(own, 'panel.sock') }
   writeFileSync(
     config,
     JSON.stringify({ host: '127.0.0.1', port, ...sockets, stateFile, trustedProxy: null }),
@@ -195,9 +194,9 @@ function report(rows) {
     const span = `${Math.round(perSecond.median)} (${Math.round(perSecond.min)}–${Math.round(perSecond.max)})`
     const bad = runs.reduce((sum, run) => sum + run.bad, 0)
     const line = `${name.padEnd(32)}${span.padEnd(26)}${p99[name].toFixed(1).padStart(8)}`
-    console.log(
-      `${line}  ${show(ratios(name, 'direct'))} ${show(ratios(name, 'Caddy'))}${bad ? `  ${bad} bad` : ''}`,
-    )
+    const ratio = `  ${show(ratios(name, 'direct'))} ${show(ratios(name, 'Caddy'))}`
+    const cpu = cpuOf(runs).toFixed(0).padStart(8)
+    console.log(`${line}${ratio}${cpu}${bad ? `  ${bad} bad` : ''}`)
   }
   const ours = 'ours, 500 routes'
   if (!rows[ours]) return 0
@@ -208,8 +207,13 @@ function report(rows) {
       ? goal('ours x Caddy', ratios(ours, 'Caddy').median, goals.ofCaddy) +
         goal('Caddy p99 / ours', p99.Caddy / p99[ours], 1)
       : 0) +
-    goal('500 routes x 1 route', ratios(ours, 'ours, 1 route').median, 0.95)
+    // By the processor's time: two servers never have the same luck with a machine that others use too.
+    goal('CPU with 1 route / 500', cpuOf(rows['ours, 1 route']) / cpuOf(rows[ours]), 0.95)
   )
+}
+
+function cpuOf(runs) {
+  return summary(runs.map((run) => run.cpuUs)).median
 }
 
 /** 1 where it is missed. `most`: it must stay below. */
