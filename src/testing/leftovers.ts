@@ -15,6 +15,7 @@ export async function leftovers(home: string): Promise<string[]> {
       ...unfinishedRows(database),
       ...(await unknownFolders(database, home)),
       ...(await namesIn(join(home, 'run', 'uploads'), 'upload')),
+      ...(await halfMade(home)),
       ...(await quarantines(home)),
       ...(await strayProcesses(database, home)),
     ]
@@ -104,11 +105,18 @@ async function quarantines(home: string): Promise<string[]> {
   return found
 }
 
+/** Of backups, and of node_modules on their way into the cache. */
+async function halfMade(home: string): Promise<string[]> {
+  const backups = await namesIn(join(home, 'backups'), 'backup')
+  const staging = await namesIn(join(home, 'cache', 'staging'), 'staging')
+  return [...backups.filter((name) => !/ \d{8}-\d{6}-[a-z0-9]{4}\.(tar\.gz|json)$/.test(name)), ...staging]
+}
+
 async function namesIn(directory: string, what: string): Promise<string[]> {
   return (await readdir(directory).catch(() => [])).map((name) => `${what} ${name}`)
 }
 
-/** Installs, builds and git commands that outlived their deployment, and apps that no serving row knows. */
+/** Installs, builds and git commands that outlived their deployment, and web processes that no serving row knows. */
 async function strayProcesses(database: Db, home: string): Promise<string[]> {
   const rows = database.prepare(`SELECT port FROM instances WHERE state = 'serving'`).all() as {
     port: number
@@ -118,7 +126,8 @@ async function strayProcesses(database: Db, home: string): Promise<string[]> {
   for (const one of await processesOf(home)) {
     const environment = await environmentOf(one.pid)
     const port = environment.get('PORT')
-    const stray = environment.has('NODEPILOT_RELEASE') ? !ports.has(port ?? '') : isWork(one, environment)
+    const isApp = environment.has('NODEPILOT_RELEASE') && !environment.has('NODEPILOT_JOB')
+    const stray = isApp ? port !== undefined && !ports.has(port) : isWork(one, environment)
     if (stray) found.push(`process ${one.pid} ${one.command.slice(0, 120)}`)
   }
   return found

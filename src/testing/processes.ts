@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 export interface FoundProcess {
   readonly pid: number
+  readonly parent: number
   /** The command line, arguments joined by spaces. */
   readonly command: string
   /** Working directory; empty when it cannot be read. */
@@ -10,7 +11,6 @@ export interface FoundProcess {
 }
 
 interface Seen extends FoundProcess {
-  readonly parent: number
   readonly belongs: boolean
 }
 
@@ -28,7 +28,7 @@ export async function processesOf(directory: string): Promise<FoundProcess[]> {
   }
   return [...all.values()]
     .filter((one) => belongs(one, all))
-    .map(({ pid, command, cwd }) => ({ pid, command, cwd }))
+    .map(({ pid, parent, command, cwd }) => ({ pid, parent, command, cwd }))
 }
 
 /** Running apps: processes whose working directory is a release of the project, or of any. */

@@ -1,0 +1,161 @@
+import type { Failpoint } from '../../engine/failpoints.ts'
+import { hello } from '../../testing/apps.ts'
+import type { Fault, FaultLab, Operation } from '../../testing/fault-lab.ts'
+
+/** An operation, and every point that it passes. */
+export interface Walk {
+  readonly points: readonly Failpoint[]
+  operation(lab: FaultLab): Operation
+}
+
+const boot = ['boot.reserved', 'boot.started', 'boot.healthy'] as const
+const routes = ['routes.applying', 'routes.applied'] as const
+const retirement = ['retire.drained', 'retire.ended', 'workers.ended', 'workers.started'] as const
+
+const post = (lab: FaultLab, path: string, body?: object) => () =>
+  lab.call('POST', `/api/project/app/${path}`, body)
+
+export const deploying: Readonly<Record<string, Walk>> = {
+  push: {
+    points: [
+      'attempt.opened',
+      'attempt.begun',
+      'deploy.unpacked',
+      'deploy.installed',
+      'deploy.built',
+      'deploy.released',
+      ...boot,
+      'push.accepted',
+      'push.moved',
+      'live.committing',
+      ...routes,
+      'live.told',
+      ...retirement,
+      'retire.pruned',
+    ],
+    operation: (lab) => ({ serves: true, run: () => lab.push() }),
+  },
+  'a push that fails': {
+    points: ['undo.ended'],
+    operation: (lab) => ({
+      serves: true,
+      run: async () => !(await lab.push({ ...hello(), Procfile: 'web: node nothing.js\n' })),
+    }),
+  },
+}
+
+export const releasing: Readonly<Record<string, Walk>> = {
+  rollback: {
+    points: [
+      'attempt.opened',
+      'attempt.begun',
+      'slug.linked',
+      ...boot,
+      'live.committing',
+      ...routes,
+      'live.told',
+      ...retirement,
+      'retire.pruned',
+    ],
+    operation: (lab) => ({ serves: true, run: post(lab, 'rollback', {}) }),
+  },
+  'a change of config vars': {
+    points: ['attempt.begun', 'slug.linked', 'boot.healthy', 'live.committing', ...routes, 'retire.ended'],
+    operation: (lab) => {
+      let colours = 0
+      return {
+        serves: true,
+        run: () => lab.call('PATCH', '/api/project/app/env', { envVars: { COLOUR: `c${++colours}` } }),
+      }
+    },
+  },
+  'a backup': {
+    points: ['backup.written', 'backup.shelved'],
+    operation: (lab) => ({ serves: true, run: () => lab.call('POST', '/api/system/backup', {}) }),
+  },
+}
+
+export const running: Readonly<Record<string, Walk>> = {
+  restart: {
+    points: [...boot, 'processes.committing', ...routes, ...retirement],
+    operation: (lab) => ({ serves: true, run: post(lab, 'restart') }),
+  },
+  'scaling up': {
+    points: [...boot, 'processes.committing', ...routes, 'workers.started'],
+    operation: (lab) => ({
+      serves: true,
+      prepare: post(lab, 'scale', { web: 1, worker: 1 }),
+      run: post(lab, 'scale', { web: 2, worker: 2 }),
+    }),
+  },
+  'scaling down': {
+    points: ['processes.committing', ...routes, 'retire.drained', 'retire.ended', 'workers.ended'],
+    operation: (lab) => ({
+      serves: true,
+      prepare: post(lab, 'scale', { web: 2, worker: 2 }),
+      run: post(lab, 'scale', { web: 1, worker: 1 }),
+    }),
+  },
+  stop: {
+    points: ['processes.committing', ...routes, 'retire.drained', 'retire.ended', 'workers.ended'],
+    operation: (lab) => ({ serves: false, prepare: post(lab, 'start'), run: post(lab, 'stop') }),
+  },
+  start: {
+    points: [...boot, 'processes.committing', ...routes, 'workers.started'],
+    operation: (lab) => ({ serves: false, prepare: post(lab, 'stop'), run: post(lab, 'start') }),
+  },
+}
+
+export const owning: Readonly<Record<string, Walk>> = {
+  'making a project': {
+    points: ['create.stored', ...routes],
+    operation: (lab) => {
+      let made = 0
+      return {
+        serves: true,
+        run: () => lab.call('POST', '/api/project/create', { name: `made-${++made}` }),
+      }
+    },
+  },
+  'deleting a project': {
+    points: [...routes, 'remove.committed', 'remove.ended', 'remove.cleared'],
+    operation: (lab) => ({
+      serves: true,
+      prepare: () => lab.pushTo('gone'),
+      run: () => lab.call('DELETE', '/api/project/gone'),
+    }),
+  },
+  'adding a domain': {
+    points: routes,
+    operation: (lab) => {
+      let added = 0
+      return {
+        serves: true,
+        run: () => lab.call('POST', '/api/project/app/domains', { domain: `a${++added}.example.org` }),
+      }
+    },
+  },
+}
+
+export const allWalks: readonly Walk[] = [deploying, releasing, running, owning].flatMap((walks) =>
+  Object.values(walks),
+)
+
+/** A test for every operation, point and fault of these walks. */
+export function everyCase(
+  walks: Readonly<Record<string, Walk>>,
+  faults: readonly Fault[] = ['throw', 'kill'],
+) {
+  return Object.entries(walks).flatMap(([name, { points, operation }]) => {
+    let begun: Operation | undefined
+    return faults.flatMap((fault) =>
+      points.map((point) => ({
+        title: `${name}, ${fault} at ${point}: nothing is lost, nothing stays`,
+        survived: (lab: FaultLab) => {
+          begun ??= operation(lab)
+          return lab.survives(begun, point, fault)
+        },
+      })),
+    )
+  })
+}

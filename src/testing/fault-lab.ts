@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Failpoint } from '../engine/failpoints.ts'
+import { app as appFiles, hello } from './apps.ts'
+import type { Answer } from './ask.ts'
+import type { CommandResult } from './command.ts'
+import { assertLive } from './git-output.ts'
+import { nothingLeft } from './leftovers.ts'
+import type { Load } from './load.ts'
+import { type Pilot, startPilot } from './pilot.ts'
+import { isAlive } from './processes.ts'
+import { removeDirectory, temporaryDirectory } from './temporary.ts'
+import { until } from './until.ts'
+import { type Files, type WorkTree, workTree } from './work-tree.ts'
+import { disagreements } from './world.ts'
+
+export type Fault = 'kill' | 'throw'
+
+/** Something a user does, again and again. */
+export interface Operation {
+  /** What has to be so before it means anything. */
+  prepare?(): Promise<unknown>
+  /** Resolves to whether it was done; rejects where the server left in the middle. */
+  run(): Promise<boolean>
+  /** Whether `app` serves all through it. */
+  readonly serves: boolean
+}
+
+/** Everything a deployment can have: a build, a release command, `web` and a worker. */
+function versionFiles(version: string): Files {
+  return {
+    ...appFiles(
+      `require('node:http').createServer((q, s) => {
+  s.end([${JSON.stringify(version)}, process.env.NODEPILOT_RELEASE, process.env.COLOUR].join(' '))
+}).listen(process.env.PORT)
+`,
+      { scripts: { start: 'node server.js', build: 'true' } },
+    ),
+    'worker.js': 'setInterval(() => {}, 1e6)\n',
+    Procfile: 'web: node server.js\nworker: node worker.js\nrelease: true\n',
+  }
+}
+
+/**
+ * A server whose failpoints can be armed while it runs, with `app`, to which everything is done, and `other`,
+ * which must never notice.
+ */
+export class FaultLab {
+  readonly pilot: Pilot
+  readonly work: WorkTree
+  readonly #folder: string
+  #versions = 0
+  /** The newest push, whatever became of it; nothing else has changed `app` since. */
+  #pushed: { readonly commit: string; readonly version: string } | null = null
+
+  private constructor(pilot: Pilot, work: WorkTree, folder: string) {
+    this.pilot = pilot
+    this.work = work
+    this.#folder = folder
+  }
+
+  static async start(): Promise<FaultLab> {
+    const folder = await temporaryDirectory('fault')
+    const env = { NODEPILOT_TESTING: '1', NODEPILOT_FAILPOINT: join(folder, 'armed') }
+    const pilot = await startPilot({ env })
+    const work = await workTree(versionFiles('first'))
+    const lab = new FaultLab(pilot, work, folder)
+    try {
+      assertLive(await work.push(pilot.remote('app')), 1)
+      await lab.pushTo('other')
+      await lab.allIsWell()
+      return lab
+    } catch (error) {
+      await lab.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.pilot.stop()
+    await this.work.remove()
+    await removeDirectory(this.#folder)
+  }
+
+  /**
+   * Does it while the server fails at the point, lets the server start again where it died, and looks at
+   * everything. After a death the same has to succeed at once; a failure is followed by other walks, which do.
+   */
+  async survives(operation: Operation, point: Failpoint, fault: Fault): Promise<void> {
+    await this.#standUp()
+    const loads = [this.#load('other'), ...(operation.serves ? [this.#load('app')] : [])]
+    try {
+      await operation.prepare?.()
+      await this.allIsWell()
+      await this.#arm(point, fault)
+      await operation.run().catch((error: unknown) => {
+        if (fault === 'throw') throw error
+      })
+      await until(`${point} to be reached`, () => !existsSync(this.#armed))
+      if (fault === 'throw') return await this.allIsWell()
+      await this.pilot.exited()
+      await this.pilot.start()
+      await this.allIsWell()
+      await operation.prepare?.()
+      assert.ok(await operation.run(), `not again after ${point}`)
+    } finally {
+      for (const load of loads) assert.deepEqual((await load.stop()).lost, {}, `lost at ${point} (${fault})`)
+    }
+  }
+
+  /** No row, folder or process is left over; what runs is what the database says; both projects answer. */
+  async allIsWell(): Promise<void> {
+    const { home } = this.pilot
+    await nothingLeft(home)
+    let found: string[] = []
+    const agree = async () => {
+      found = await disagreements(home)
+      return found.length === 0
+    }
+    await until('the world to be as written', agree).catch(() => assert.deepEqual(found, []))
+    assert.equal((await this.pilot.app('other')).text, 'other')
+    await this.#appIsTrue()
+    await this.#routesAreTrue()
+  }
+
+  /** A push of something new: true when it is live, and then the branch is there; else neither is. */
+  async push(files?: Files): Promise<boolean> {
+    await this.#follow()
+    await this.work.git('rm', '-rqf', '.')
+    const version = `version ${++this.#versions}`
+    const commit = await this.work.commit(files ?? versionFiles(version))
+    this.#pushed = { commit, version }
+    const pushed: CommandResult = await this.work.push(this.pilot.remote('app'))
+    return pushed.code === 0
+  }
+
+  /** Makes another project, or changes it. */
+  async pushTo(project: string): Promise<void> {
+    const tree = await workTree(hello(project))
+    assertLive(await tree.push(this.pilot.remote(project), '+main'))
+    await tree.remove()
+  }
+
+  /** A call of the API: true when it was answered with 2xx, false with 5xx; anything else is no fault. */
+  async call(method: string, path: string, body?: object): Promise<boolean> {
+    this.#pushed = null
+    const answer: Answer = await this.pilot.api(path, body ? { method, body } : { method })
+    if (answer.status >= 500) return false
+    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.text}`)
+    return true
+  }
+
+  /** `app` answers with the current release and the config vars it should have, and the branch is what serves. */
+  async #appIsTrue(): Promise<void> {
+    const { project } = (await this.pilot.api('/api/project/app')).json<{
+      project: { status: string; release: number }
+    }>()
+    if (project.status === 'stopped') return
+    const { envVars } = (await this.pilot.api('/api/project/app/env')).json<{
+      envVars: { COLOUR?: string }
+    }>()
+    const right = async () => {
+      const [release, colour] = (await this.pilot.app('app')).text.split(' ').slice(-2)
+      return release === `v${project.release}` && colour === (envVars.COLOUR ?? '')
+    }
+    await until(`app to answer as v${project.release}`, right)
+    if (this.#pushed) await this.#branchServes(this.#pushed)
+  }
+
+  /** What was pushed serves where git has moved the branch, and nowhere else. */
+  async #branchServes({ commit, version }: { commit: string; version: string }): Promise<void> {
+    const tip = await this.work.git('ls-remote', this.pilot.remote('app'), 'refs/heads/main')
+    const serves = (await this.pilot.app('app')).text.startsWith(`${version} `)
+    assert.equal(serves, tip.out.startsWith(commit), `${version}: ${tip.all}`)
+  }
+
+  /** Every project and domain that there is leads somewhere, and one that was deleted nowhere. */
+  async #routesAreTrue(): Promise<void> {
+    const { projects } = (await this.pilot.api('/api/project/list')).json<{ projects: { name: string }[] }>()
+    const names = projects.map(({ name }) => name)
+    const { domains } = (await this.pilot.api('/api/project/app/domains')).json<{
+      domains: { domain: string }[]
+    }>()
+    const newest = domains.at(-1)?.domain
+    const hosts = ['gone', ...names].map((name) => [`${name}.localhost`, names.includes(name)] as const)
+    for (const [host, known] of newest ? [...hosts, [newest, true] as const] : hosts) {
+      const answer = await this.pilot.app('app', '/', { host })
+      assert.equal(answer.status !== 404, known, `${host}: ${answer.status}`)
+    }
+  }
+
+  /** A broken promise must not break the next ones. */
+  async #standUp(): Promise<void> {
+    await rm(this.#armed, { force: true })
+    if (!(await isAlive(this.pilot.pid))) await this.pilot.start()
+  }
+
+  /** The work tree goes where the branch is. */
+  async #follow(): Promise<void> {
+    await this.work.git('fetch', '-q', this.pilot.remote('app'), 'main')
+    await this.work.git('reset', '-q', '--hard', 'FETCH_HEAD')
+  }
+
+  #load(project: string): Load {
+    return this.pilot.load(project, { rate: 30, timeoutMs: 30_000 })
+  }
+
+  async #arm(point: Failpoint, fault: Fault): Promise<void> {
+    await writeFile(this.#armed, `${point}:${fault}`)
+  }
+
+  get #armed(): string {
+    return join(this.#folder, 'armed')
+  }
+}
