@@ -143,7 +143,7 @@ test('commands are started in the few files that may, and never through a shell 
   }
   assert.ok(starters.includes('engine/shell.ts'))
   const allowed =
-    /^(engine\/(shell|drivers\/pm2\/[\w-]+|pipeline\/dependencies\/[\w-]+)|git\/[\w-]+|cli\/client\/command)\.ts$/
+    /^(engine\/(shell|drivers\/keeper|drivers\/pm2\/[\w-]+|pipeline\/dependencies\/[\w-]+)|git\/[\w-]+|cli\/client\/command)\.ts$/
   assert.deepEqual(
     starters.filter((file) => !allowed.test(file)),
     [],

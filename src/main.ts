@@ -98,7 +98,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     log: report.info,
   })
   const router = createRouterClient({ controlSocket: paths.routerSocket })
-  const frontDoor = createFrontDoor({ config, paths, store, runtime, router, report })
+  const frontDoor = createFrontDoor({ config, paths, store, router, report })
   const addresses = createAddresses(config, frontDoor.port)
   const environment = { ...config.environment, HOME: paths.cache }
   const repositories = createRepositories({ root: paths.repositories, hooksDirectory, environment })
@@ -127,10 +127,10 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     runtime,
     router,
     ownProcesses: async () => {
-      const door = await runtime.serviceStatus('router')
+      const door = await frontDoor.status()
       return [
         { name: 'server', pid: process.pid, restarts: 0 },
-        { name: 'router', pid: door?.pid ?? null, restarts: door?.restarts ?? 0 },
+        { name: 'router', ...door },
         { name: 'pm2', pid: runtime.daemonPid(), restarts: 0 },
       ]
     },
@@ -212,10 +212,10 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   const answer = getRequestListener(web.fetch)
 
   await runtime.connect()
-  // a router that a dead PM2 left would answer in place of the one that is started now
   await runtime.endOrphans()
   await frontDoor.open()
-  const mending = keepMended({ runtime, frontDoor, engine, report })
+  const guarding = frontDoor.guard()
+  const mending = keepMended({ runtime, engine, report })
   await sweepQuarantines(paths.repositories)
   await engine.reconcile()
   engine.metrics.start()
@@ -236,6 +236,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
     setupCode: accounts.createSetupCode(),
     async stop() {
       mending.stop()
+      guarding.stop()
       await Promise.race([engine.close(), pause(longestGoodbyeMs)])
       await sockets.close()
       await closeServer(listener)
@@ -275,14 +276,13 @@ async function announce(paths: Paths, url: string, now: number): Promise<void> {
   await rename(`${paths.serverFile}.new`, paths.serverFile)
 }
 
-/** When PM2 is lost, everything that should run is started again, the front door first. */
+/** When PM2 is lost, everything that should run is started again. */
 function keepMended(deps: {
   runtime: ReturnType<typeof createPm2Runtime>
-  frontDoor: ReturnType<typeof createFrontDoor>
   engine: ReturnType<typeof createEngine>
   report: Report
 }) {
-  const { runtime, frontDoor, engine, report } = deps
+  const { runtime, engine, report } = deps
   let stopped = false
   let mending = false
   let lostAgain = false
@@ -291,7 +291,6 @@ function keepMended(deps: {
       try {
         await runtime.connect()
         await runtime.endOrphans()
-        await frontDoor.open()
         await engine.mend()
         await engine.applyRoutes()
         return

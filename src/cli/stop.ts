@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { emptyEnvironment, type Flags, readHome } from '../config.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
+import { createKeeper } from '../engine/drivers/keeper.ts'
 import { createPm2Runtime } from '../engine/drivers/pm2/runtime.ts'
 import { createPaths, type Paths } from '../engine/paths.ts'
 import { processRow } from '../engine/processes.ts'
@@ -25,7 +26,7 @@ export async function stop(flags: Flags, all: boolean): Promise<void> {
       callTimeoutMs: 15_000,
       log: () => {},
     })
-    await runtime.shutdown()
+    await Promise.all([runtime.shutdown(), createKeeper(paths.keeper).end(frontDoorGraceMs)])
   }
   const what = all
     ? 'everything of this home has ended'
@@ -35,6 +36,9 @@ export async function stop(flags: Flags, all: boolean): Promise<void> {
   process.stdout.write(`${what}\n`)
   process.exit(0)
 }
+
+/** The front door gives requests 10 s to finish. */
+const frontDoorGraceMs = 11_000
 
 async function stopServer(paths: Paths): Promise<boolean> {
   const server = await findServer(paths)

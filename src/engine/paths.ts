@@ -18,6 +18,8 @@ export interface Paths {
   readonly serverSocket: string
   readonly serverFile: string
   readonly setupFile: string
+  /** Of the front door's keeper. */
+  readonly keeper: string
   readonly routerConfig: string
   readonly routerSocket: string
   readonly routerState: string
@@ -52,6 +54,7 @@ export function createPaths(home: string): Paths {
     serverSocket: at('run', 'server.sock'),
     serverFile: at('run', 'server.json'),
     setupFile: at('run', 'setup'),
+    keeper: at('run', 'keeper'),
     routerConfig: at('run', 'router.json'),
     routerSocket: at('run', 'router.sock'),
     routerState: at('run', 'routes.json'),

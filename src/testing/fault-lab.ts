@@ -69,6 +69,7 @@ export class FaultLab {
     const lab = new FaultLab(pilot, work, folder)
     try {
       assertLive(await work.push(pilot.remote('app')), 1)
+      await lab.push()
       await lab.pushTo('other')
       await lab.allIsWell()
       return lab
@@ -96,7 +97,8 @@ export class FaultLab {
       await this.allIsWell()
       await this.#arm(point, fault)
       await operation.run().catch((error: unknown) => {
-        if (fault === 'throw') throw error
+        // a server that dies cuts its callers off
+        if (fault === 'throw' || error instanceof assert.AssertionError) throw error
       })
       await until(`${point} to be reached`, () => !existsSync(this.#armed))
       if (fault === 'throw') return await this.allIsWell()

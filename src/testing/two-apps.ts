@@ -99,6 +99,10 @@ export class TwoApps {
     return found[0]?.pid ?? 0
   }
 
+  async keeperPid(): Promise<number> {
+    return JSON.parse(await readFile(join(this.pilot.home, 'run', 'keeper', 'keeper.json'), 'utf8')).pid
+  }
+
   /** Everything that should run runs once, nothing else does, and the next push goes live. */
   async allIsWell(): Promise<void> {
     const { home } = this.pilot
@@ -121,7 +125,7 @@ export class TwoApps {
 
   /** SIGKILL of PM2. Returns what it had started, and itself. */
   async killDaemon(): Promise<number[]> {
-    const before = [await this.daemonPid(), await this.routerPid(), ...(await this.appPids())]
+    const before = [await this.daemonPid(), ...(await this.appPids())]
     process.kill(before[0] ?? 0, 'SIGKILL')
     return before
   }

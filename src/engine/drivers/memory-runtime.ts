@@ -149,7 +149,7 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
       Object.assign(running, await launch(running.group, running.spec, running.restarts + 1))
     },
     lose: () => {
-      orphans = [...known.values()]
+      orphans.push(...known.values())
       known = new Map()
       connected = false
       for (const listener of losses) listener()

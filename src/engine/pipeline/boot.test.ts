@@ -3,6 +3,7 @@ import net from 'node:net'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { until } from '../../testing/until.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
 async function withProject(work: (lab: Lab, project: ProjectRow) => Promise<void>): Promise<void> {
@@ -110,5 +111,50 @@ test('an app whose port is answered by a stranger is not believed, and the next 
     assert.equal(starts, 2)
     assert.equal(await lab.visit('shop.localhost'), '200 v1')
     assert.ok(lab.reports.some((line) => /port \d+ was meant for process/.test(line)))
+  })
+})
+
+test('a runtime that is lost while a candidate starts, or goes up to more instances, does not fail it', async () => {
+  await withProject(async (lab, project) => {
+    await lab.deploy(project, lab.commit(revisionOf('a')))
+    let losses = 0
+    lab.faults.app = () => {
+      if (losses++ > 0) return { does: 'answer' }
+      setTimeout(() => lab.memory.lose(), 20)
+      return { does: 'stay silent' }
+    }
+    await lab.deploy(project, lab.commit(revisionOf('b')))
+    assert.equal(losses, 2)
+    assert.equal(await lab.visit('shop.localhost'), '200 v2')
+    await lab.settled()
+
+    losses = 0
+    await lab.engine.processes.scale(lab.engine.projects.get('shop'), { web: 2 }, ada)
+    await lab.settled()
+    assert.deepEqual(
+      lab.store.instances.ofProject(project.id).map(({ position, state }) => [position, state]),
+      [
+        [1, 'serving'],
+        [2, 'serving'],
+      ],
+    )
+  })
+})
+
+test('a candidate that cannot be ended at once is ended behind', async () => {
+  await withProject(async (lab, project) => {
+    lab.faults.app = () => ({ does: 'crash', code: 1, says: ['no'] })
+    let ill = true
+    lab.faults.stop = async () => {
+      if (ill) throw new Error('not now')
+    }
+    await assert.rejects(lab.deploy(project, lab.commit(revisionOf('a'))), { name: 'DeploymentFailed' })
+    assert.deepEqual(
+      lab.store.instances.ofProject(project.id).map(({ state }) => state),
+      ['retiring'],
+    )
+    ill = false
+    await until('it to be ended', () => lab.store.instances.ofProject(project.id).length === 0)
+    assert.deepEqual(await lab.memory.list(), [])
   })
 })

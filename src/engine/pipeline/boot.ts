@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { isRefusal, type Refusal } from '../domain/refusal.ts'
 import { inForce, type ReleasePlan } from '../domain/release-plan.ts'
@@ -35,6 +36,8 @@ export interface BootPlan {
 const wrongPortMs = 15_000
 /** Instances that start side by side: more would slow each other down until they miss their time. */
 const atOnce = 4
+/** A runtime that was lost is started again within this, ms. */
+const runtimeBackMs = 15_000
 
 /**
  * Starts a new generation and waits until every instance of it is healthy. Whatever goes wrong, only the new one
@@ -45,7 +48,7 @@ export function boot(ctx: Context, plan: BootPlan, journal: Journal, signal: Abo
   const { static: site } = plan.plan
   if (site !== null) return serveFiles(ctx, plan, site, { journal, signal })
   const positions = Array.from({ length: plan.count }, (_, index) => index + 1)
-  return untilPortsHold(() => {
+  return untilItHolds(() => {
     const generation = ctx.store.settings.next('generation')
     return startAndProve(ctx, plan, { generation, positions }, journal, signal)
   })
@@ -58,16 +61,16 @@ export function grow(
   place: { readonly generation: number; readonly positions: readonly number[] },
   signal: AbortSignal,
 ): Promise<Group> {
-  return untilPortsHold(() => startAndProve(ctx, plan, place, silentJournal, signal))
+  return untilItHolds(() => startAndProve(ctx, plan, place, silentJournal, signal))
 }
 
-/** Somebody else may be faster to listen on a port that was free a moment ago. */
-async function untilPortsHold(start: () => Promise<Group>): Promise<Group> {
+/** Somebody else may be faster to listen on a port that was free a moment ago, and the runtime may have to start anew. */
+async function untilItHolds(start: () => Promise<Group>): Promise<Group> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await start()
     } catch (error) {
-      if (attempt < 3 && isRefusal(error) && lostItsPort(error)) continue
+      if (attempt < 3 && isRefusal(error) && (lostItsPort(error) || error.code === 'unavailable')) continue
       throw error
     }
   }
@@ -115,10 +118,25 @@ async function startAndProve(
     })
     return group
   } catch (error) {
+    // what cannot be reached cannot be ended
+    if (isRefusal(error, 'unavailable')) await untilConnected(ctx)
     await discardCandidate(ctx, project.id, group)
     throw error
   } finally {
     for (const { watch } of starting) watch.end()
+  }
+}
+
+/** Gives a runtime that was lost the time to be back. */
+async function untilConnected(ctx: Context): Promise<void> {
+  const deadline = performance.now() + runtimeBackMs
+  while (performance.now() < deadline && !ctx.closing.aborted) {
+    const connected = await ctx.runtime.connect().then(
+      () => true,
+      () => false,
+    )
+    if (connected) return
+    await pause(250)
   }
 }
 

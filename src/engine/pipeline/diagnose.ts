@@ -51,6 +51,13 @@ function isInUse(line: string, port: number): boolean {
   return new RegExp(`\\bEADDRINUSE\\b.*:${port}$`).test(line.trimEnd())
 }
 
+/** The process manager ended, and all that it had started with it. */
+export function runtimeLost(): Refusal {
+  return new Refusal('unavailable', 'the process manager ended while the app started', {
+    hint: 'it is started again by itself: push again',
+  })
+}
+
 /** Something else holds the port that was meant for the app. */
 export function portStolen(port: number): Refusal {
   return new Refusal('boot_crashed', `port ${port} was taken by another process while the app started`, {

@@ -7,6 +7,7 @@ import { processesIn, signalAll, waitUntilGone } from '../processes.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { removeLeftovers } from './prune.ts'
+import { untilItCould } from './until-it-could.ts'
 
 /** Some instances of one generation of one process type. */
 export interface Group {
@@ -15,8 +16,8 @@ export interface Group {
 }
 
 /**
- * Ends instances and forgets them, with the grace period of their release where none is given. Safe at any time, for such that never ran too. One that cannot be ended now
- * stays known as retiring: the next retirement ends it.
+ * Ends instances and forgets them, with the grace period of their release where none is given. Safe at any time,
+ * for such that never ran too. One that cannot be ended now stays known as retiring: the next retirement ends it.
  */
 export async function discard(
   ctx: Context,
@@ -35,12 +36,31 @@ function graceOf(ctx: Context, projectId: number, release: number): number {
   return project ? inForce(project, plan).graceMs : (plan.graceMs ?? defaults.graceMs)
 }
 
-/** Undoes a candidate. Never throws: it must not hide why the candidate is given up. */
+/**
+ * Undoes a candidate. Never throws: it must not hide why the candidate is given up. What cannot be ended now is
+ * ended behind.
+ */
 export async function discardCandidate(ctx: Context, projectId: number, group: Group): Promise<void> {
   if (group.positions.length === 0) return
-  await discard(ctx, projectId, group, 1_000).catch((error: unknown) =>
-    ctx.report.error(`a candidate of ${group.ref.project} could not be ended`, error),
-  )
+  const what = `ending a candidate of ${group.ref.project}`
+  try {
+    await discard(ctx, projectId, group, 1_000)
+  } catch (error) {
+    ctx.report.error(`${what} has to be tried again`, error)
+    ctx.background.run(what, () => untilItCould(ctx, what, () => discardRetiring(ctx, projectId, group)))
+  }
+}
+
+/** Looks anew: somebody else may have ended them meanwhile, and given their positions away again. */
+function discardRetiring(ctx: Context, projectId: number, { ref, positions }: Group): Promise<void> {
+  return ctx.inOrder(`web of ${projectId}`, async () => {
+    const left = ctx.store.instances
+      .ofProject(projectId, 'retiring')
+      .filter((row) => row.type === ref.type && row.generation === ref.generation)
+      .map(({ position }) => position)
+      .filter((position) => positions.includes(position))
+    if (left.length > 0) await discard(ctx, projectId, { ref, positions: left }, 1_000)
+  })
 }
 
 /**

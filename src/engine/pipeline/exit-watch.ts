@@ -3,11 +3,14 @@ import { readAppLog } from '../app-log.ts'
 import type { Context } from '../context.ts'
 import { tellingLines } from '../domain/telling-lines.ts'
 import type { GroupRef, InstanceExit } from '../ports.ts'
-import { crashed } from './diagnose.ts'
+import { crashed, runtimeLost } from './diagnose.ts'
 import type { StepReport } from './journal.ts'
 
 export interface ExitWatch {
-  /** Runs `work`, but refuses at once when the app ends meanwhile, quoting its last lines. */
+  /**
+   * Runs `work`, but refuses at once when the app ends meanwhile, quoting its last lines, and with `unavailable`
+   * when the runtime does, which takes every app along.
+   */
   unlessExit<T>(work: (signal: AbortSignal) => Promise<T>, step: StepReport): Promise<T>
   /** Shows what the app wrote last. */
   quote(step: StepReport): Promise<string[]>
@@ -23,7 +26,12 @@ export function watchExits(
 ): ExitWatch {
   const ended = new AbortController()
   let exit: InstanceExit | undefined
-  const unsubscribe = ctx.runtime.onExit((event) => {
+  let lost = false
+  const forgetLoss = ctx.runtime.onLost(() => {
+    lost = true
+    ended.abort()
+  })
+  const forgetExit = ctx.runtime.onExit((event) => {
     if (event.project !== ref.project || event.generation !== ref.generation) return
     if (event.type !== ref.type || event.index !== index) return
     exit ??= event
@@ -38,16 +46,20 @@ export function watchExits(
     async unlessExit(work, step) {
       try {
         const result = await work(AbortSignal.any([ended.signal, signal]))
-        if (!exit) return result
+        if (!exit && !lost) return result
       } catch (error) {
-        if (!exit) throw error
+        if (!exit && !lost) throw error
       }
       signal.throwIfAborted()
+      if (lost) throw runtimeLost()
       const memory = ctx.lastExits.of({ ...ref, index })?.memory ?? null
-      throw crashed({ ...exit, memory }, await quote(step), port)
+      throw crashed({ ...(exit as InstanceExit), memory }, await quote(step), port)
     },
     quote,
-    end: unsubscribe,
+    end() {
+      forgetExit()
+      forgetLoss()
+    },
   }
 }
 

@@ -5,6 +5,8 @@ export interface RouterConfig {
   readonly host: string
   /** 0 takes a free one; `GET /status` says which. */
   readonly port: number
+  /** Whether the listening socket is descriptor 3, from a keeper that holds it open when this process ends. */
+  readonly inherited?: boolean
   /** Unix socket for apply, drain and status. Readable by its owner only. */
   readonly controlSocket: string
   /** Unix socket of the server: panel, API and git. */
@@ -31,6 +33,7 @@ export function parseConfig(text: string): RouterConfig {
   return {
     host: required(fields, 'host'),
     port,
+    inherited: fields.inherited === true,
     controlSocket: socketPath(fields, 'controlSocket'),
     panelSocket: socketPath(fields, 'panelSocket'),
     stateFile: required(fields, 'stateFile'),

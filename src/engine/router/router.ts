@@ -104,11 +104,11 @@ function useSaved(
   }
 }
 
-function openDoor(front: Front, { host, port }: RouterConfig, log: (line: string) => void) {
+function openDoor(front: Front, { host, port, inherited }: RouterConfig, log: (line: string) => void) {
   const { server } = front
   let error: { code: string; message: string } | null = null
   let timer: NodeJS.Timeout | undefined
-  const open = () => server.listen({ host, port, backlog: 1024 })
+  const open = () => server.listen({ ...(inherited ? { fd: 3 } : { host, port }), backlog: 1024 })
   server.on('listening', () => {
     error = null
   })

@@ -8,7 +8,7 @@ import { parseInstanceName } from './names.ts'
 const exitLine = /^App \[([^\]]*):(\d+)\] exited with code \[(-?\d+)\] via signal \[(\w+)\]$/
 
 /**
- * What a line of the daemon's log tells about an instance; null for all other lines, and for services.
+ * What a line of the daemon's log tells about an instance; null for all other lines.
  * An end by SIGINT reads like `exit 0`, because "no signal" is written as SIGINT: it is taken for the latter.
  */
 export function exitOf(line: string): InstanceExit | null {

@@ -63,7 +63,7 @@ export async function stopGroup(
   await Promise.all(entries.map((entry) => endEntry(parts, entry, graceMs)))
 }
 
-/** Services, and whatever somebody else put into this PM2, are no instances. */
+/** Whatever somebody else put into this PM2 is no instance. */
 export function instancesOf(entries: readonly Entry[]): readonly Instance[] {
   return entries.flatMap(({ name, pid, status, restarts, startedAt }) => {
     const ref = parseInstanceName(name)
@@ -119,7 +119,6 @@ async function startInstance(
       since: ticksSinceBoot(),
       graceMs: group.graceMs,
       script,
-      fingerprint: null,
     },
   })
   await inOrder(listChanges, () => connection.call('prepare', [record])).catch(asSystemError)

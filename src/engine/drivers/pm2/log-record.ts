@@ -16,7 +16,7 @@ const recordSchema = z.object({
   app_name: z.string(),
 })
 
-/** Null for lines that are none: cut off by a full disk, or a service's. */
+/** Null for lines that are none: cut off by a full disk. */
 export function parseLogRecord(line: string): LogRecord | null {
   const found = recordSchema.safeParse(parsed(line))
   const ref = found.success ? parseInstanceName(found.data.app_name) : null

@@ -4,16 +4,13 @@ import { projectNamePattern } from '../../domain/project.ts'
 import { Refusal } from '../../domain/refusal.ts'
 import type { GroupRef } from '../../ports.ts'
 
-/** How instances and services are called: in PM2's list, and in the files that belong to them. */
+/** How instances are called: in PM2's list, and in the files that belong to them. */
 
 export interface InstanceRef extends GroupRef {
   readonly index: number
 }
 
 const instancePattern = /^([a-z0-9-]+)\/([A-Za-z0-9_-]+)\.(\d+)\/v(\d+)\/g(\d+)$/
-const servicePattern = /^[a-z][a-z0-9-]{0,39}$/
-/** No project name holds a colon, so no instance is ever taken for a service. */
-const servicePrefix = 'nodepilot:'
 
 /** `shop/web.1/v12/g40`: the whole identity, so that the list alone tells what runs. */
 export function instanceName(ref: InstanceRef): string {
@@ -31,11 +28,6 @@ export function parseInstanceName(name: string): InstanceRef | null {
     release: Number(release),
     generation: Number(generation),
   }
-}
-
-export function serviceName(name: string): string {
-  if (!servicePattern.test(name)) throw new Refusal('invalid', `"${name}" is no name for a service`)
-  return servicePrefix + name
 }
 
 /** Refuses names and numbers that could leave the folders they are put into. */
@@ -56,7 +48,7 @@ export function checkRef(ref: GroupRef): void {
 }
 
 export interface OwnFiles {
-  /** Removed when the instance or service has been stopped. */
+  /** Removed when the instance has been stopped. */
   readonly script: string
   readonly pidFile: string
 }
@@ -70,9 +62,4 @@ export function instanceFiles(runDirectory: string, ref: InstanceRef): OwnFiles 
 
 export function projectFolders(runDirectory: string, project: string): readonly [string, string] {
   return [join(runDirectory, 'launch', project), join(runDirectory, 'pids', project)]
-}
-
-export function serviceFiles(runDirectory: string, name: string): OwnFiles {
-  const folder = join(runDirectory, 'services')
-  return { script: join(folder, `${name}.sh`), pidFile: join(folder, `${name}.pid`) }
 }

@@ -4,7 +4,7 @@ import type { Connection } from './connection.ts'
 
 /** What we ask PM2 to keep about a process, and what it tells us back. */
 
-/** Environment variables that only processes of one instance or service carry. */
+/** Environment variables that only processes of one instance carry. */
 export type Marks = Readonly<Record<string, string>>
 
 const keptSchema = z.object({
@@ -14,8 +14,6 @@ const keptSchema = z.object({
   since: z.number(),
   graceMs: z.number(),
   script: z.string(),
-  /** Of services: what they were started from. */
-  fingerprint: z.string().nullable(),
 })
 
 /** Our own notes in PM2's record. No secret among them. */
@@ -47,7 +45,7 @@ export interface Entry {
   readonly kept: Kept | null
 }
 
-/** Everything the daemon knows, instances and services alike. */
+/** Everything the daemon knows. */
 export async function listEntries(connection: Connection, timeoutMs?: number): Promise<readonly Entry[]> {
   const answer = await connection.call('getMonitorData', [{}], timeoutMs)
   return listSchema.parse(answer).map(({ pid, pm_id, name, pm2_env }) => {

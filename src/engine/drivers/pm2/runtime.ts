@@ -12,7 +12,6 @@ import { projectFolders } from './names.ts'
 import { endOrphanProcesses } from './orphans.ts'
 import { listEntries } from './records.ts'
 import type { LogLimits } from './rotating-log.ts'
-import { createServices, type Services } from './services.ts'
 import { createStatsReader } from './stats.ts'
 
 /** The Runtime port on one machine: a PM2 daemon of this home alone, spoken to over its sockets. */
@@ -20,7 +19,7 @@ import { createStatsReader } from './stats.ts'
 export interface Pm2RuntimeOptions {
   /** PM2_HOME, absolute. */
   readonly pm2Home: string
-  /** Launch scripts, pid files and services go below it; absolute. */
+  /** Launch scripts and pid files go below it; absolute. */
   readonly runDirectory: string
   /** `<home>/projects`: how processes of this home are told from all others. */
   readonly projectsDirectory: string
@@ -38,7 +37,7 @@ export interface Pm2RuntimeOptions {
   readonly log: (line: string) => void
 }
 
-export interface Pm2Runtime extends Runtime, Services {
+export interface Pm2Runtime extends Runtime {
   /** Of the daemon; null while there is none. */
   daemonPid(): number | null
   /** Removes launch scripts and pid files of a project: nothing with its name is left. */
@@ -59,7 +58,7 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
     onLaunch: async (pid) => {
       log(`started PM2, pid ${pid}`)
       // A new daemon knows no process, so no script is in use; those of the last one hold config vars.
-      for (const folder of ['launch', 'pids', 'services']) {
+      for (const folder of ['launch', 'pids']) {
         await rm(join(runDirectory, folder), { recursive: true, force: true })
       }
     },
@@ -77,7 +76,6 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
   connection.onLost(() => log('lost PM2'))
 
   return {
-    ...createServices(parts, runDirectory),
     daemonPid: () => daemonPid,
     connect: async () => {
       await mkdir(runDirectory, { recursive: true, mode: 0o700 })
@@ -85,7 +83,6 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
       if (options.logs) await limitLogs(pm2Home, options.logs)
       await connection.connect()
       daemonPid = (await findDaemon(pm2Home))?.pid ?? null
-      await mkdir(join(runDirectory, 'services'), { recursive: true, mode: 0o700 })
       clearInterval(capping)
       capping = setInterval(capSafely, capEveryMs).unref()
       await capDaemonLog(pm2Home)
