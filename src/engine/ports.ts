@@ -1,3 +1,5 @@
+import type { NodeScript } from './domain/node-script.ts'
+
 /** The three ports: where files come from, what runs processes, what routes requests. */
 
 export type SourceKind = 'git' | 'zip' | 'tar' | 'release'
@@ -82,6 +84,11 @@ export interface GroupSpec extends GroupRef {
   /** A line for `/bin/sh`. */
   readonly command: string
   readonly instances: readonly InstanceSpec[]
+  /**
+   * The script that `command` is, where the instances are workers of one cluster: they share the port of the
+   * first one, which belongs to the runtime itself, and say when they listen. Absent: each has its own.
+   */
+  readonly cluster?: NodeScript | null
   /** Where `<type>.<index>.log` files go. */
   readonly logDirectory: string
   /** SIGTERM to SIGKILL when an instance is stopped, ms. */
@@ -100,6 +107,8 @@ export interface Instance extends GroupRef {
   readonly restarts: number
   /** Milliseconds since 1970, null while not running. */
   readonly startedAt: number | null
+  /** Of workers of a cluster alone: the port they take connections on by now; null: none yet. */
+  readonly listening?: number | null
 }
 
 /** An instance's process ended. `code` is null when a signal ended it. */

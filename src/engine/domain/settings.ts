@@ -51,7 +51,9 @@ export const projectSettings = z.strictObject({
   buildMemoryMb: z.int().min(16).max(10_000_000).nullable().default(null).meta({
     description: 'memory of one install or build command and all it starts, MB; null: as the server is set',
   }),
-  cluster: z.boolean().default(false).meta({ description: 'web runs in cluster mode of PM2' }),
+  cluster: z.boolean().default(false).meta({
+    description: 'web runs in cluster mode of PM2: workers on one port; the start command is node and a file',
+  }),
   overlap: z
     .boolean()
     .default(true)

@@ -160,7 +160,9 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
 
 function instanceOf({ group, spec, pid, restarts, startedAt }: Running): Instance {
   const name = `${group.type}.${spec.index}`
-  return { ...refOf(group), index: spec.index, name, pid, status: 'online', restarts, startedAt }
+  const instance = { ...refOf(group), index: spec.index, name, pid, restarts, startedAt } as const
+  const listening = group.cluster ? { listening: spec.port } : {}
+  return { ...instance, ...listening, status: 'online' }
 }
 
 function refOf({ project, type, release, generation }: GroupRef): GroupRef {

@@ -6,12 +6,13 @@ import { inForce, type ReleasePlan } from '../domain/release-plan.ts'
 import type { GroupRef } from '../ports.ts'
 import { listenersOf, portBelongsTo } from '../processes.ts'
 import type { ProjectRow } from '../store/projects.ts'
+import { joinCluster, wantsCluster, whereItListens } from './cluster.ts'
 import { portStolen, unhealthy, unreachable } from './diagnose.ts'
 import { discardCandidate, type Group } from './discard.ts'
 import { type ExitWatch, watchExits } from './exit-watch.ts'
 import { groupOf } from './group.ts'
 import { waitForHealth, waitForPort } from './health.ts'
-import { type Journal, type StepReport, silentJournal } from './journal.ts'
+import type { Journal, StepReport } from './journal.ts'
 import { reservePort } from './reserve-port.ts'
 import { serveFiles } from './serve-files.ts'
 
@@ -54,18 +55,8 @@ export function boot(ctx: Context, plan: BootPlan, journal: Journal, signal: Abo
   })
 }
 
-/** As `boot`, for more instances of a generation that serves already; those that serve are left alone. */
-export function grow(
-  ctx: Context,
-  plan: BootPlan,
-  place: { readonly generation: number; readonly positions: readonly number[] },
-  signal: AbortSignal,
-): Promise<Group> {
-  return untilItHolds(() => startAndProve(ctx, plan, place, silentJournal, signal))
-}
-
 /** Somebody else may be faster to listen on a port that was free a moment ago, and the runtime may have to start anew. */
-async function untilItHolds(start: () => Promise<Group>): Promise<Group> {
+export async function untilItHolds(start: () => Promise<Group>): Promise<Group> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await start()
@@ -78,6 +69,7 @@ async function untilItHolds(start: () => Promise<Group>): Promise<Group> {
 
 /** One instance on its way. */
 interface Starting {
+  readonly index: number
   readonly port: number
   readonly watch: ExitWatch
   pid: number | null
@@ -85,7 +77,8 @@ interface Starting {
   leftMs: number
 }
 
-async function startAndProve(
+/** Instances of one generation, healthy and without traffic; where one fails, all of them are ended. */
+export async function startAndProve(
   ctx: Context,
   plan: BootPlan,
   { generation, positions }: { readonly generation: number; readonly positions: readonly number[] },
@@ -154,9 +147,10 @@ async function startBatch(
   const places: { readonly index: number; readonly port: number }[] = []
   const batch: Starting[] = []
   for (const index of positions) {
-    const port = await reservePort(ctx, plan, { generation: ref.generation, position: index })
+    const port = await takePlace(ctx, plan, { generation: ref.generation, position: index }, starting)
     places.push({ index, port })
     batch.push({
+      index,
       port,
       watch: watchExits(ctx, ref, { index, port }, signal),
       pid: null,
@@ -170,11 +164,13 @@ async function startBatch(
   await prepareFolders(ctx, ref.project)
   ctx.secrets.learn(plan.project, plan.release, plan.envVars)
   const { memoryLimitMb } = plan.project
-  const running = { ...plan, graceMs, memoryLimitMb }
+  const cluster = wantsCluster(plan.project)
+  const running = { ...plan, graceMs, memoryLimitMb, cluster }
   const instances = await ctx.runtime.start(await groupOf(ctx, ref, running, places))
   for (const [at, one] of batch.entries()) {
     one.pid = instances.find(({ index }) => index === positions[at])?.pid ?? null
-    await reachPort(ctx, one, deadline, step)
+    if (cluster) await reachCluster(ctx, ref, one, deadline, step)
+    else await reachPort(ctx, one, deadline, step)
     one.leftMs = deadline - performance.now()
   }
 }
@@ -185,6 +181,33 @@ export async function prepareFolders(ctx: Context, project: string): Promise<voi
     mkdir(ctx.paths.data(project), { recursive: true, mode: 0o700 }),
     mkdir(ctx.paths.projectLogs(project), { recursive: true, mode: 0o700 }),
   ])
+}
+
+/** A port of its own; in a cluster that of the first one. */
+async function takePlace(
+  ctx: Context,
+  plan: BootPlan,
+  place: { readonly generation: number; readonly position: number },
+  [first]: readonly Starting[],
+): Promise<number> {
+  if (!first || !wantsCluster(plan.project)) return reservePort(ctx, plan, place)
+  joinCluster(ctx, plan, place)
+  return first.port
+}
+
+/** Until the worker takes connections on the port of its cluster, and the port is not a stranger's. */
+async function reachCluster(
+  ctx: Context,
+  ref: GroupRef,
+  { index, port, watch }: Starting,
+  deadline: number,
+  step: StepReport,
+): Promise<void> {
+  const waited = performance.now()
+  const found = await watch.unlessExit((signal) => whereItListens(ctx, ref, index, deadline, signal), step)
+  if (found === port) return
+  await watch.quote(step)
+  throw unreachable(port, found === null ? [] : [found], performance.now() - waited)
 }
 
 /** Until the port accepts connections and it is the app's own. */

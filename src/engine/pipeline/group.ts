@@ -3,6 +3,7 @@ import type { Context } from '../context.ts'
 import { instanceEnvironment } from '../domain/environment.ts'
 import type { ReleasePlan } from '../domain/release-plan.ts'
 import type { GroupRef, GroupSpec } from '../ports.ts'
+import { clusterScript } from './cluster.ts'
 import { systemOf } from './toolchain/system.ts'
 
 /** How a release is run. */
@@ -16,6 +17,8 @@ export interface Running {
   readonly graceMs: number
   /** Of the project; null: none. */
   readonly memoryLimitMb: number | null
+  /** Its instances are workers of one cluster. */
+  readonly cluster: boolean
 }
 
 export interface Place {
@@ -27,7 +30,7 @@ export interface Place {
 export async function groupOf(
   ctx: Context,
   ref: GroupRef,
-  { directory, command, envVars, plan, graceMs, memoryLimitMb }: Running,
+  { directory, command, envVars, plan, graceMs, memoryLimitMb, cluster }: Running,
   places: readonly Place[],
 ): Promise<GroupSpec> {
   const { rootDir } = plan
@@ -48,6 +51,7 @@ export async function groupOf(
     ...ref,
     cwd: path.join(directory, rootDir),
     command,
+    cluster: cluster ? clusterScript(command, plan) : null,
     instances: places.map((place) => ({ ...place, env: environment(place) })),
     logDirectory: ctx.paths.projectLogs(ref.project),
     graceMs,

@@ -21,7 +21,7 @@ export async function reservePort(
   // the port of the project's own is the first instance's
   const port = await findPort(ctx, position === 1 ? project.port : null, generation)
   const place = { projectId: project.id, release, slug, type: 'web', position, generation } as const
-  ctx.store.instances.create({ ...place, port, state: 'candidate' })
+  ctx.store.instances.create({ ...place, port, cluster: project.settings.cluster, state: 'candidate' })
   return port
 }
 

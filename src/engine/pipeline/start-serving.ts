@@ -5,6 +5,7 @@ import { inForce } from '../domain/release-plan.ts'
 import type { Instance } from '../ports.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
+import { clusterPort } from './cluster.ts'
 import { groupOf } from './group.ts'
 import { findPort, isFree } from './reserve-port.ts'
 
@@ -25,7 +26,9 @@ export async function startServing(ctx: Context, project: ProjectRow, row: Insta
     const port = await ownPort(ctx, row)
     const directory = ctx.paths.release(project.name, row.slug)
     const { graceMs } = inForce(project, plan)
-    const running = { directory, command, envVars, plan, graceMs, memoryLimitMb: project.memoryLimitMb }
+    const { memoryLimitMb } = project
+    const cluster = row.cluster ?? false
+    const running = { directory, command, envVars, plan, graceMs, memoryLimitMb, cluster }
     await ctx.runtime.start(await groupOf(ctx, ref, running, [{ index: position, port }]))
     // retired while it was being started: nobody else would end it
     if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])
@@ -53,6 +56,8 @@ function stillServes(ctx: Context, row: InstanceRow): boolean {
 }
 
 async function ownPort(ctx: Context, row: InstanceRow): Promise<number | null> {
+  // the daemon listens there for its other workers
+  if (row.cluster) return clusterPort(ctx.store.instances.ofProject(row.projectId), row)
   if (row.port === null || (await isFree(row.port))) return row.port
   const port = await findPort(ctx, null, row.generation)
   ctx.report.info(`port ${row.port} is used by another program: the app runs on ${port} now`)

@@ -16,18 +16,22 @@ export interface InstanceRow {
   readonly state: InstanceState
   /** Why it was ended for good; null: it is to run. */
   readonly problem?: string | null
+  /** A worker of a cluster: only the first one has the port. */
+  readonly cluster?: boolean
 }
 
 type Group = Pick<InstanceRow, 'type' | 'generation'>
 
 export type Instances = ReturnType<typeof createInstances>
 
-const columns = 'project_id AS projectId, release, type, position, generation, slug, port, state, problem'
+const columns =
+  'project_id AS projectId, release, type, position, generation, slug, port, state, problem, cluster'
 
 export function createInstances(db: Db, now: () => string) {
   const insert = db.prepare(`
-    INSERT INTO instances (project_id, release, type, position, generation, slug, port, state, created_at)
-    VALUES (@projectId, @release, @type, @position, @generation, @slug, @port, @state, @now)`)
+    INSERT INTO instances
+      (project_id, release, type, position, generation, slug, port, state, cluster, created_at)
+    VALUES (@projectId, @release, @type, @position, @generation, @slug, @port, @state, @cluster, @now)`)
   const promote = db.prepare(
     `UPDATE instances SET state = 'serving' WHERE project_id = ? AND generation = ? AND state = 'candidate'`,
   )
@@ -59,7 +63,7 @@ export function createInstances(db: Db, now: () => string) {
   const byPort = db.prepare('SELECT 1 FROM instances WHERE port = ?')
   return {
     create(instance: InstanceRow): void {
-      insert.run({ ...instance, now: now() })
+      insert.run({ ...instance, cluster: instance.cluster ? 1 : 0, now: now() })
     },
     /** This generation serves from now on; every other serving one of the project is to end. */
     promote(projectId: number, generation: number): void {
@@ -99,14 +103,20 @@ export function createInstances(db: Db, now: () => string) {
       for (const position of positions) remove.run(projectId, generation, type, position)
     },
     ofProject(projectId: number, state?: InstanceState): InstanceRow[] {
-      const rows = ofProject.all(projectId) as InstanceRow[]
+      const rows = (ofProject.all(projectId) as RawInstance[]).map(toInstance)
       return state ? rows.filter((row) => row.state === state) : rows
     },
     list(): InstanceRow[] {
-      return all.all() as InstanceRow[]
+      return (all.all() as RawInstance[]).map(toInstance)
     },
     portTaken(port: number): boolean {
       return byPort.get(port) !== undefined
     },
   }
+}
+
+type RawInstance = Omit<InstanceRow, 'cluster'> & { readonly cluster: 0 | 1 }
+
+function toInstance(row: RawInstance): InstanceRow {
+  return { ...row, cluster: row.cluster === 1 }
 }

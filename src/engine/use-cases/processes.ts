@@ -12,8 +12,10 @@ import {
 } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import { type BootPlan, boot, grow } from '../pipeline/boot.ts'
+import { type BootPlan, boot } from '../pipeline/boot.ts'
+import { wantsCluster } from '../pipeline/cluster.ts'
 import { discardCandidate, type Group } from '../pipeline/discard.ts'
+import { grow } from '../pipeline/grow.ts'
 import { silentJournal } from '../pipeline/journal.ts'
 import { retireOld, settle, settleOrRetire } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
@@ -70,6 +72,7 @@ export function createProcessCases(ctx: Context) {
         const release = currentRelease(ctx, current)
         const processes = changeCounts(current.processes, change, typesOf(release))
         if (current.status === 'stopped') ctx.store.projects.update(current.id, { processes })
+        else if (changesCluster(ctx, current, processes)) await reachAnew(ctx, current, release, processes)
         else await reach(ctx, current, release, processes)
       }),
   }
@@ -134,6 +137,23 @@ function replaceWorkers(ctx: Context, project: ProjectRow, release: Release, typ
     ctx.store.instances.retireType(project.id, type)
     placeType(ctx, project, { release: number, slug, type, generation }, 1, countOf(project.processes, type))
   })
+}
+
+/** Workers of a cluster share a port: one cannot be drained alone, so another number is another generation. */
+function changesCluster(ctx: Context, project: ProjectRow, processes: ProcessCounts): boolean {
+  const web = ctx.store.instances.ofProject(project.id, 'serving').filter(({ type }) => type === 'web')
+  const wanted = countOf(processes, 'web')
+  return wanted > 0 && web.length !== wanted && (wantsCluster(project) || web.some(({ cluster }) => cluster))
+}
+
+async function reachAnew(
+  ctx: Context,
+  project: ProjectRow,
+  release: Release,
+  processes: ProcessCounts,
+): Promise<void> {
+  await replaceWeb(ctx, { ...project, processes }, release)
+  await reach(ctx, project, release, processes)
 }
 
 /** From the instances that serve to the wanted numbers: first more, then the commit and the switch, then fewer. */

@@ -2,6 +2,7 @@ import type { Context } from '../context.ts'
 import { wantedOf } from '../domain/process.ts'
 import { type ExitReason, exitSentence, reasonOf } from '../last-exits.ts'
 import type { Sight } from '../metrics/watched-runtime.ts'
+import { clusterPort } from '../pipeline/cluster.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
@@ -106,7 +107,8 @@ function viewInstances(
   project: string,
   sight: Sight,
 ): Promise<InstanceView[]> {
-  return Promise.all(rows.map((row) => instanceView(ctx, row, project, sight)))
+  const portOf = (row: InstanceRow) => (row.cluster ? clusterPort(rows, row) : row.port)
+  return Promise.all(rows.map((row) => instanceView(ctx, { ...row, port: portOf(row) }, project, sight)))
 }
 
 async function instanceView(

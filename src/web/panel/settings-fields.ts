@@ -112,7 +112,7 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
   cluster: {
     group: 'Runtime',
     label: 'Cluster mode',
-    hint: 'The web processes share one port, by the cluster mode of PM2.',
+    hint: 'The web processes share one port, by the cluster mode of PM2. Needs a start command of node and a file.',
     type: 'check',
   },
   overlap: {

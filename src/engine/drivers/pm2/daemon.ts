@@ -12,13 +12,15 @@ export interface DaemonHome {
   /** PM2_HOME, absolute; made with mode 0700. */
   readonly pm2Home: string
   readonly nodePath: string
+  /** argv that goes before it: what it starts in cluster mode has the daemon's powers over files. */
+  readonly launchPrefix: readonly string[]
   /** All the daemon gets beside its own settings: PATH, HOME, LANG. */
   readonly environment: Readonly<Record<string, string>>
 }
 
 const logCapBytes = 5_000_000
 /** Loaded before PM2: makes the logs it writes rotate. */
-const rotation = new URL('./daemon-logs.js', import.meta.url).href
+export const rotation = new URL('./daemon-logs.js', import.meta.url).href
 
 /**
  * Starts the daemon and resolves with its pid when it answers. It outlives this process.
@@ -27,8 +29,9 @@ const rotation = new URL('./daemon-logs.js', import.meta.url).href
 export async function launchDaemon(home: DaemonHome, timeoutMs: number): Promise<number> {
   await prepareHome(home.pm2Home)
   const log = await open(join(home.pm2Home, 'pm2.log'), 'a', 0o600)
-  const argv = ['--import', rotation, join(packageFolder(), 'lib/Daemon.js')]
-  const child = spawn(home.nodePath, argv, {
+  const daemon = [home.nodePath, '--import', rotation, join(packageFolder(), 'lib/Daemon.js')]
+  const [program = '', ...argv] = [...home.launchPrefix, ...daemon]
+  const child = spawn(program, argv, {
     detached: true,
     cwd: home.pm2Home,
     env: daemonEnvironment(home),

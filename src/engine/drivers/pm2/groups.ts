@@ -3,7 +3,16 @@ import { dirname } from 'node:path'
 import type { GroupRef, GroupSpec, Instance, InstanceSpec } from '../../ports.ts'
 import { ticksSinceBoot } from '../../processes.ts'
 import { type EndingParts, endEntry, listChanges } from './ending.ts'
-import { launchArgv, launchScript, logFileOf, prepareLogFile, writePrivate } from './launch.ts'
+import {
+  clusterArgv,
+  clusterLaunch,
+  clusterNodeArgs,
+  launchArgv,
+  launchScript,
+  logFileOf,
+  prepareLogFile,
+  writePrivate,
+} from './launch.ts'
 import { checkRef, type InstanceRef, instanceFiles, instanceName, parseInstanceName } from './names.ts'
 import { type Entry, listEntries, type Marks, recordOf } from './records.ts'
 import { DaemonError } from './wire.ts'
@@ -23,7 +32,9 @@ export async function startGroup(
   group: GroupSpec,
 ): Promise<readonly Instance[]> {
   checkRef(group)
-  const scripts = group.instances.map((spec) => launchScript({ ...group, env: spec.env }))
+  const scripts = group.instances.map(({ env }) =>
+    group.cluster ? clusterLaunch(group.cluster, env) : launchScript({ ...group, env }),
+  )
   const before = await entriesOf(parts, group)
   const started: string[] = []
   try {
@@ -65,9 +76,11 @@ export async function stopGroup(
 
 /** Whatever somebody else put into this PM2 is no instance. */
 export function instancesOf(entries: readonly Entry[]): readonly Instance[] {
-  return entries.flatMap(({ name, pid, status, restarts, startedAt }) => {
+  return entries.flatMap(({ name, pid, status, restarts, startedAt, listening }) => {
     const ref = parseInstanceName(name)
-    return ref ? { ...ref, name: `${ref.type}.${ref.index}`, pid, status, restarts, startedAt } : []
+    if (!ref) return []
+    const instance = { ...ref, name: `${ref.type}.${ref.index}`, pid, status, restarts, startedAt }
+    return listening === undefined ? instance : { ...instance, listening }
   })
 }
 
@@ -109,8 +122,13 @@ async function startInstance(
   const record = recordOf({
     name: instanceName(ref),
     namespace: group.project,
-    argv: launchArgv(launchPrefix, script),
-    cwd: runDirectory,
+    ...(group.cluster
+      ? {
+          argv: clusterArgv(script),
+          clusterNodeArgs: clusterNodeArgs(group.cluster, spec.env),
+          cwd: group.cwd,
+        }
+      : { argv: launchArgv(launchPrefix, script), cwd: runDirectory }),
     pidFile,
     logFile,
     kept: {

@@ -1,6 +1,10 @@
 import { mkdir, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type NodeScript, nodeOptionsOf } from '../../domain/node-script.ts'
 import { Refusal } from '../../domain/refusal.ts'
+import type { ClusterLaunch } from './cluster-app.ts'
+import { rotation } from './daemon.ts'
 
 /**
  * How an app gets exactly its environment. PM2 mixes an app's variables with the fields of its own record
@@ -37,6 +41,23 @@ export function launchScript({ cwd, env, command }: Launch): string {
     isSimpleCommand(command) ? withExec(command) : inShell(command, unset),
     '',
   ].join('\n')
+}
+
+/** The text of what `cluster-app.ts` is to run. */
+export function clusterLaunch({ script, args }: NodeScript, env: Launch['env']): string {
+  // as PM2 numbers them, which apps of the cluster mode ask for
+  const index = Number(env.NODEPILOT_INSTANCE?.split('.').at(-1) ?? 1) - 1
+  const launch: ClusterLaunch = { env: { NODE_APP_INSTANCE: String(index), ...env }, script, args }
+  return JSON.stringify(launch)
+}
+
+/** The program of a worker, and the options of its Node: the app's own come after ours. */
+export function clusterArgv(file: string): readonly string[] {
+  return [fileURLToPath(new URL('./cluster-app.js', import.meta.url)), file]
+}
+
+export function clusterNodeArgs({ nodeArgs }: NodeScript, env: Launch['env']): readonly string[] {
+  return ['--import', rotation, ...nodeOptionsOf(env.NODE_OPTIONS), ...nodeArgs]
 }
 
 /** Writes a file only its owner can read, in folders only its owner can enter; replaces it whole. */

@@ -1,5 +1,5 @@
 import { environmentOf, type ProcessRow, type ProcessTable, treeOf } from '../../processes.ts'
-import type { Entry, Kept, Marks } from './records.ts'
+import { type Entry, type Kept, keptIn, type Marks } from './records.ts'
 
 /**
  * Which processes belong to an entry of PM2's list. Those of its tree and session always do. One that left
@@ -22,7 +22,7 @@ export function ownership(
   const attached = new Set([...trees.values()].flat().map((row) => row.pid))
   const environments = new Map<number, ReturnType<typeof environmentOf>>()
   const look = (pid: number) => {
-    const found = environments.get(pid) ?? environmentOf(pid)
+    const found = environments.get(pid) ?? declaredBy(pid)
     environments.set(pid, found)
     return found
   }
@@ -48,11 +48,21 @@ export async function markedProcesses(
   isMarked: (environment: ReadonlyMap<string, string>) => boolean,
 ): Promise<readonly ProcessRow[]> {
   const rows = [...table.values()].filter((row) => row.pid !== process.pid)
-  const environments = await Promise.all(rows.map((row) => environmentOf(row.pid)))
+  const environments = await Promise.all(rows.map((row) => declaredBy(row.pid)))
   return rows.filter((_, index) => {
     const environment = environments[index]
     return environment ? isMarked(environment) : false
   })
+}
+
+/** Its environment; of a worker of the cluster mode, which gets PM2's record in one variable, the marks in it. */
+async function declaredBy(pid: number): ReturnType<typeof environmentOf> {
+  const environment = await environmentOf(pid)
+  const record = environment?.get('pm2_env')
+  if (!environment || record === undefined) return environment
+  const { marks, port } = keptIn(record) ?? {}
+  const told = Object.entries({ ...marks, ...(port ? { PORT: String(port) } : {}) })
+  return new Map([...environment, ...told])
 }
 
 async function isStrayOf(

@@ -19,6 +19,15 @@ const keptSchema = z.object({
 /** Our own notes in PM2's record. No secret among them. */
 export type Kept = z.infer<typeof keptSchema>
 
+/** Our notes in a record as PM2 hands it to a worker; null where there are none. */
+export function keptIn(record: string): Kept | null {
+  try {
+    return z.object({ nodepilot: keptSchema }).parse(JSON.parse(record)).nodepilot
+  } catch {
+    return null
+  }
+}
+
 const listSchema = z.array(
   z.object({
     pid: z.number().nullish(),
@@ -28,6 +37,11 @@ const listSchema = z.array(
       status: z.string(),
       restart_time: z.number().catch(0),
       pm_uptime: z.number().nullish(),
+      exec_mode: z.string().nullish(),
+      axm_monitor: z
+        .object({ listening: z.object({ value: z.number() }) })
+        .nullish()
+        .catch(null),
       nodepilot: keptSchema.nullish().catch(null),
     }),
   }),
@@ -43,6 +57,8 @@ export interface Entry {
   readonly restarts: number
   readonly startedAt: number | null
   readonly kept: Kept | null
+  /** Of workers of the cluster mode: the port they listen on; undefined: it is none. */
+  readonly listening: number | null | undefined
 }
 
 /** Everything the daemon knows. */
@@ -59,6 +75,8 @@ export async function listEntries(connection: Connection, timeoutMs?: number): P
       restarts: pm2_env.restart_time,
       startedAt: running && pid ? (pm2_env.pm_uptime ?? null) : null,
       kept: pm2_env.nodepilot ?? null,
+      listening:
+        pm2_env.exec_mode === 'cluster_mode' ? (pm2_env.axm_monitor?.listening.value ?? null) : undefined,
     }
   })
 }
@@ -71,6 +89,8 @@ export interface Order {
   readonly pidFile: string
   readonly logFile: string
   readonly kept: Kept
+  /** Options of Node, for a worker of the cluster mode, whose argv begins with its script. */
+  readonly clusterNodeArgs?: readonly string[]
 }
 
 /** The record the daemon is asked to run ("prepare"). */
@@ -82,8 +102,7 @@ export function recordOf(order: Order): Readonly<Record<string, unknown>> {
     nodepilot: order.kept,
     pm_exec_path: file,
     args,
-    exec_interpreter: 'none',
-    exec_mode: 'fork_mode',
+    ...modeOf(order),
     pm_cwd: order.cwd,
     env: {},
     autostart: true,
@@ -106,6 +125,17 @@ export function recordOf(order: Order): Readonly<Record<string, unknown>> {
     vizion: false,
     automation: false,
     pmx: false,
+  }
+}
+
+function modeOf({ clusterNodeArgs }: Order): Readonly<Record<string, unknown>> {
+  if (!clusterNodeArgs) return { exec_interpreter: 'none', exec_mode: 'fork_mode' }
+  // said in any case: PM2 keeps the options of one worker for all later ones
+  return {
+    exec_interpreter: 'node',
+    exec_mode: 'cluster_mode',
+    node_args: clusterNodeArgs,
+    disable_source_map_support: true,
   }
 }
 

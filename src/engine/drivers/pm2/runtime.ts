@@ -54,6 +54,7 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
     pm2Home,
     nodePath: options.nodePath ?? process.execPath,
     environment: options.daemonEnvironment,
+    launchPrefix: options.launchPrefix,
     callTimeoutMs: options.callTimeoutMs,
     onLaunch: async (pid) => {
       log(`started PM2, pid ${pid}`)
