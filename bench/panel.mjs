@@ -13,7 +13,10 @@ import { row } from './statistics.mjs'
 
 const dist = (...parts) => import(join(root, 'dist', ...parts))
 const { openDatabase } = await dist('engine', 'store', 'database.js')
+const { plainPlan } = await dist('engine', 'domain', 'release-plan.js')
+const { openKeyRing } = await dist('engine', 'store', 'key-ring.js')
 const { createStore } = await dist('engine', 'store', 'store.js')
+const { createVault } = await dist('engine', 'store', 'vault.js')
 const { appProcesses, processesOf } = await dist('testing', 'processes.js')
 const { createPaths } = await dist('engine', 'paths.js')
 
@@ -194,7 +197,7 @@ async function serveFloor(socketPath, bytes) {
 /** Beside the running server, as a second connection: it sees what others write. */
 function seed(paths) {
   const db = openDatabase(paths.database)
-  const store = createStore(db, Date.now)
+  const store = createStore(db, Date.now, createVault(openKeyRing(paths.keys, Date.now)))
   try {
     store.transaction(() => {
       for (let n = 1; n <= projects; n++) seedProject(db, store, `project-${String(n).padStart(3, '0')}`, n)
@@ -258,7 +261,7 @@ function seedProject(db, store, name, index) {
     command: 'node server.js',
     envVars: {},
     workers: {},
-    releaseCommand: null,
+    plan: plainPlan,
   })
   store.instances.create({
     projectId: id,
