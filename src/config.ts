@@ -52,6 +52,7 @@ const settings = z.strictObject({
   logLimitMb: numeric.pipe(z.coerce.number<string | number>().min(0.1).max(100_000)).default(10),
   keepLogs: numeric.pipe(z.coerce.number<string | number>().int().min(0).max(1000)).default(4),
   drainSeconds: numeric.pipe(z.coerce.number<string | number>().min(0)).default(30),
+  watchSeconds: numeric.pipe(z.coerce.number<string | number>().min(1).max(3600)).default(60),
 })
 
 export type Settings = z.infer<typeof settings>
@@ -119,6 +120,8 @@ export interface Limits {
   /** What must stay free on the disk; null: see `engine/disk-space.ts`. */
   readonly minFreeDiskBytes: number | null
   readonly drainMs: number
+  /** How long a new release is compared with the one before it, and with the regression guard that one kept. */
+  readonly watchMs: number
 }
 
 const fromEnvironment: Readonly<Record<string, keyof Settings>> = {
@@ -203,6 +206,7 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
       buildProcesses: data.buildProcesses,
       minFreeDiskBytes: data.minFreeDiskMb === null ? null : data.minFreeDiskMb * megabyte,
       drainMs: data.drainSeconds * 1000,
+      watchMs: data.watchSeconds * 1000,
     },
     // one variable alone, set by mistake, must not kill anybody's server
     failpoints: (environment.NODEPILOT_TESTING === '1' && environment.NODEPILOT_FAILPOINT) || null,

@@ -120,6 +120,7 @@ const api: Readonly<Record<string, Right>> = {
   'GET /api/project/:id/logs/download': 'project.read',
   'GET /api/project/:id/logs/stream': 'project.read',
   'GET /api/project/:id/metrics': 'project.read',
+  'GET /api/project/:id/traffic': 'project.read',
 }
 
 const pages: Readonly<Record<string, Right>> = {

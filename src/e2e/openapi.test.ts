@@ -75,6 +75,7 @@ const calls: readonly Call[] = [
   { id: 'releases', parameters: { id: 'shop' }, status: 200 },
   { id: 'rollback', parameters: { id: 'shop' }, status: 200 },
   { id: 'metrics', parameters: { id: 'shop' }, status: 200 },
+  { id: 'traffic', parameters: { id: 'shop' }, status: 200 },
   { id: 'allDeployments', status: 200 },
   { id: 'systemInfo', status: 200 },
   { id: 'systemMetrics', status: 200 },

@@ -1,6 +1,7 @@
 import type { Keeping, Limits } from '../config.ts'
 import type { BundledRepositories } from './backup/make.ts'
 import type { Audit } from './domain/audit.ts'
+import type { Deployment } from './domain/deployment.ts'
 import type { Fetched, FetchFrom } from './domain/remote.ts'
 import type { Failpoints } from './failpoints.ts'
 import type { InOrder } from './in-order.ts'
@@ -17,6 +18,7 @@ import type { Toolchains } from './pipeline/toolchain/toolchains.ts'
 import type { Router, Runtime, Source } from './ports.ts'
 import type { Routes } from './routes.ts'
 import type { Secrets } from './secrets.ts'
+import type { ProjectRow } from './store/projects.ts'
 import type { Store } from './store/store.ts'
 
 /** Hand-me-downs: what every part of the engine may need, made once in `engine.ts`. */
@@ -45,6 +47,8 @@ export interface Context {
   readonly attempts: Map<number, AttemptUnderWay>
   /** One-off commands under way, and those of scheduled jobs. */
   readonly runs: Set<OneOffUnderWay>
+  /** Told of every deployment that went live. */
+  readonly onLive: Set<(project: ProjectRow, deployment: Deployment) => void>
   readonly logs: DeploymentLogs
   readonly secrets: Secrets
   readonly dependencies: Dependencies

@@ -36,6 +36,7 @@ import { createReleaseCases } from './use-cases/releases.ts'
 import { createRemoteCases } from './use-cases/remotes.ts'
 import { createRunCase } from './use-cases/run.ts'
 import { createSystemCases } from './use-cases/system.ts'
+import { createReleaseWatch } from './use-cases/watch-release.ts'
 import { createWebhookCases } from './use-cases/webhook.ts'
 
 export type Engine = ReturnType<typeof createEngine>
@@ -52,6 +53,7 @@ export type EngineDeps = Omit<
   | 'attempts'
   | 'runs'
   | 'logs'
+  | 'onLive'
   | 'secrets'
   | 'background'
   | 'watch'
@@ -80,12 +82,15 @@ export function createEngine(deps: EngineDeps) {
     lastExits: rememberExits(deps.runtime, { clock: deps.clock, appLog: secrets.appLog }),
     attempts: new Map(),
     runs: new Set(),
+    onLive: new Set(),
     logs: createDeploymentLogs(),
     secrets,
     background: createBackground(deps.report),
   }
   const deployments = createDeploymentCases(ctx)
   const metrics = createMetrics(ctx)
+  const releaseWatch = createReleaseWatch(ctx, metrics.releases)
+  ctx.onLive.add(releaseWatch.begin)
   const memory = createMemoryGuard(ctx)
   const projects = createProjectCases(ctx)
   const previews = createPreviewCases(ctx, projects)
@@ -134,6 +139,7 @@ export function createEngine(deps: EngineDeps) {
           await deployments.deployRef(project, source.revision, { who: theServer, message: source.message })
         })
       }
+      releaseWatch.resume()
       rebuildRestored(ctx, { deployments, processes })
       await backups.keepMaking()
       housekeeping.start()

@@ -54,7 +54,12 @@ export const ada: Who = { name: 'ada', userId: null, address: '192.0.2.1', via: 
 export const revisionOf = (letter: string) => letter.repeat(40)
 
 export async function createLab(
-  options: { readonly keepReleases?: number; readonly cronRuns?: number; readonly clock?: () => number } = {},
+  options: {
+    readonly keepReleases?: number
+    readonly cronRuns?: number
+    readonly watchMs?: number
+    readonly clock?: () => number
+  } = {},
 ) {
   const clock = options.clock ?? Date.now
   const home = await temporaryDirectory('lab')
@@ -158,6 +163,7 @@ export async function createLab(
       buildProcesses: 1_000,
       minFreeDiskBytes: 0,
       drainMs: 200,
+      watchMs: options.watchMs ?? 60_000,
     },
     minFreeBytes: 0,
     keeping: {

@@ -131,6 +131,7 @@ export const paths = {
     env: '/api/project/:id/env',
     logs: '/api/project/:id/logs',
     metrics: '/api/project/:id/metrics',
+    traffic: '/api/project/:id/traffic',
     allDeployments: '/api/deployments',
     systemInfo: '/api/system/info',
     systemMetrics: '/api/system/metrics',

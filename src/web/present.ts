@@ -46,8 +46,8 @@ export function presentProject(
 }
 
 export function presentDeployment(deployment: Deployment) {
-  const { number, status, source, release, startedAt, finishedAt, steps, error, by } = deployment
-  return { number, status, source, release, startedAt, finishedAt, steps, error, by }
+  const { number, status, source, release, startedAt, finishedAt, steps, error, by, comparison } = deployment
+  return { number, status, source, release, startedAt, finishedAt, steps, error, by, comparison }
 }
 
 export function presentRelease(release: Release, current: number | null) {

@@ -25,6 +25,7 @@ import { releasesApi } from './api/releases.ts'
 import { remoteApi } from './api/remote.ts'
 import { runApi } from './api/run.ts'
 import { systemApi } from './api/system.ts'
+import { trafficApi } from './api/traffic.ts'
 import { usersApi } from './api/users.ts'
 import { assetRoutes } from './assets.ts'
 import { refuseForeign } from './csrf.ts'
@@ -98,6 +99,7 @@ export function apiEndpoints(services: Services): readonly Endpoint[] {
     backupsApi,
     logsApi,
     metricsApi,
+    trafficApi,
     systemApi,
     prometheusApi,
   ]

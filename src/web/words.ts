@@ -10,6 +10,7 @@ export const words = {
   ms,
   plural,
   percent,
+  share,
   safeUrl,
   shortRevision,
   spark,
@@ -45,6 +46,11 @@ function span(seconds: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
   if (seconds < 86_400 * 2) return `${Math.floor(seconds / 3600)} h`
   return `${Math.floor(seconds / 86_400)} d`
+}
+
+/** `0.4 %` of a number; a dash of none. */
+function share(part: number, whole: number): string {
+  return whole === 0 ? '–' : `${Math.round((part / whole) * 1000) / 10} %`
 }
 
 /** `231 MB` */

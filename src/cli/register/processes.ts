@@ -75,6 +75,11 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
     .action((options: { readonly range: string }) =>
       run(async (cli) => (await import('../commands/metrics.ts')).metrics(cli, options.range)),
     )
+
+  program
+    .command('traffic')
+    .summary('requests, errors and answer times, by release')
+    .action(() => run(async (cli) => (await import('../commands/traffic.ts')).traffic(cli)))
 }
 
 /** Scheduled jobs. */

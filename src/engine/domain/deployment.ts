@@ -1,4 +1,5 @@
 import type { SourceKind } from '../ports.ts'
+import type { Comparison } from './comparison.ts'
 
 export type DeploymentStatus =
   | 'queued'
@@ -41,4 +42,6 @@ export interface Deployment {
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null
   /** Who asked for it. */
   readonly by: string
+  /** How its release did beside the one before it; null: it did not go live, or there was none before. */
+  readonly comparison: Comparison | null
 }

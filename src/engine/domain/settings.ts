@@ -62,6 +62,10 @@ export const projectSettings = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'a cookie of the front door brings each client back to the same instance' }),
+  regressionGuard: z.boolean().default(false).meta({
+    description:
+      'a release that is clearly worse than the one before is switched back within its first minute',
+  }),
   previews: z
     .boolean()
     .default(false)

@@ -1,10 +1,12 @@
 import type { Context } from '../context.ts'
+import type { TrafficReport } from '../ports.ts'
 import { machineSubject } from '../store/metrics.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { History, type Range, ranges, type Series } from './history.ts'
 import { createMachineReader, type MachineLook, type MachineNow } from './machine.ts'
 import { createProcessMeter, type OwnProcess, type ProcessUse } from './own-processes.ts'
 import { emptyMachinePoint, emptyProjectPoint, type MachinePoint, type ProjectPoint } from './point.ts'
+import { createReleaseTraffic } from './release-traffic.ts'
 import { createRestartCount, projectPoint } from './sample.ts'
 import { type MachineSeries, meanOf, type ProjectSeries, showMachine, showProject } from './series.ts'
 import { createTrafficChanges } from './traffic-changes.ts'
@@ -38,10 +40,12 @@ export function createMetrics(ctx: Deps) {
   const projects = new Map<number, History<keyof ProjectPoint['sums']>>()
   const readMachine = createMachineReader(ctx.paths.home, clock)
   const trafficChanges = createTrafficChanges()
+  const releases = createReleaseTraffic(ctx)
   const countRestarts = createRestartCount()
   const meter = createProcessMeter()
   let machine: History<keyof MachinePoint['sums']> | null = null
   let look: MachineLook | null = null
+  let heard: TrafficReport | null = null
   let own: readonly OwnProcess[] = []
   let ownAt = 0
   let savedAt = clock()
@@ -75,6 +79,8 @@ export function createMetrics(ctx: Deps) {
     ])
     const now = clock()
     const traffic = report && trafficChanges(report)
+    heard = report
+    if (report) releases.note(report)
     const restarts = sight.instances ? countRestarts(sight.instances) : new Map<string, number>()
     const named = store.projects.names()
     for (const { id, name } of named) {
@@ -96,6 +102,7 @@ export function createMetrics(ctx: Deps) {
       const there = new Set(store.projects.names().map(({ id }) => id))
       for (const [id, history] of projects) if (there.has(id)) history.save(now)
       machine?.save(now)
+      if (heard) releases.save(heard)
     })
   }
   const sampleSafely = () => sample().catch((error: unknown) => ctx.report.error('measuring failed', error))
@@ -135,6 +142,9 @@ export function createMetrics(ctx: Deps) {
     /** When releases went live in that time, oldest first. */
     deploys: (project: Pick<ProjectRow, 'id'>, range: Range): DeployMark[] =>
       store.releases.since(project.id, new Date(clock() - ranges[range].ms).toISOString()),
+    /** By release. */
+    releases,
+    liveSince: (project: Pick<ProjectRow, 'id'>) => store.releases.liveSince(project.id),
     readMachine: async (): Promise<MachineNow> => (await readMachine()).now,
     /** Null before the first look. */
     machineNow: (): MachineNow | null => look?.now ?? null,

@@ -15,6 +15,7 @@ import { boot } from './boot.ts'
 import { build } from './build.ts'
 import { inBuildPlace } from './build-place.ts'
 import { discardCandidate, discardFiles, type Group } from './discard.ts'
+import { beginFirstMinute } from './first-minute.ts'
 import type { Journal } from './journal.ts'
 import { size } from './output.ts'
 import { planOf } from './plan-release.ts'
@@ -54,6 +55,8 @@ export interface Work {
   readonly began: number
   /** Install anew even where a kept node_modules would do. */
   readonly noCache: boolean
+  /** It brings back the release before one that proved worse, and is not guarded itself. */
+  readonly switchesBack: boolean
 }
 
 /** The config vars of a release, whole. */
@@ -64,6 +67,8 @@ export interface Candidate {
   readonly release: NewRelease
   /** Its web processes. */
   readonly web: Group
+  /** The generation of its workers, where web's had some before. */
+  readonly workersIn?: number
 }
 
 /** From files to a healthy candidate. A failure leaves nothing behind: no directory, no process, no port. */
@@ -139,12 +144,13 @@ export async function goLive(
   alongside: () => void = () => {},
 ): Promise<boolean> {
   const { project, deployment } = work
-  const { release, web } = candidate
+  const { release, web, workersIn } = candidate
   await ctx.failpoint('live.committing')
   ctx.store.transaction(() => {
     ctx.store.releases.create(release)
+    beginFirstMinute(ctx, work, web.ref.generation)
     ctx.store.instances.promote(project.id, web.ref.generation)
-    placeWorkers(ctx, project, release, web.ref.generation)
+    placeWorkers(ctx, project, release, workersIn ?? web.ref.generation)
     ctx.store.projects.update(project.id, { currentRelease: work.release, status: 'running' })
     ctx.store.deployments.retireLive(project.id)
     ctx.store.deployments.finish(deployment.id, { status: 'live', release: work.release })

@@ -47,7 +47,10 @@ export async function settleOrRetire(ctx: Context, project: ProjectRow): Promise
 /** One at a time, each looking anew: a position that was given up and taken again is not ended by mistake. */
 function endOldWeb(ctx: Context, { id, name }: Pick<ProjectRow, 'id' | 'name'>): Promise<void> {
   return ctx.inOrder(`web of ${id}`, async () => {
-    const rows = ctx.store.instances.ofProject(id, 'retiring').filter((row) => !isWorker(row))
+    const now = new Date(ctx.clock()).toISOString()
+    const rows = ctx.store.instances
+      .ofProject(id, 'retiring')
+      .filter((row) => !isWorker(row) && (row.keptUntil ?? '') <= now)
     const endpoints = rows.flatMap(({ port }) => (port === null ? [] : [{ host: '127.0.0.1', port }]))
     if (rows.length === 0) return
     if (endpoints.length > 0) await drain(ctx, endpoints)

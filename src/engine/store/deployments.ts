@@ -1,3 +1,4 @@
+import { type Comparison, readComparison } from '../domain/comparison.ts'
 import type { Deployment, DeploymentStatus, Step } from '../domain/deployment.ts'
 import type { SourceKind } from '../ports.ts'
 import type { Db } from './database.ts'
@@ -42,6 +43,14 @@ export function createDeployments(db: Db, now: () => string) {
   const setSource = db.prepare(
     'UPDATE deployments SET source_kind = @kind, revision = @revision, message = @message WHERE id = @id',
   )
+  const setComparison = db.prepare('UPDATE deployments SET comparison = ? WHERE id = ?')
+  const watched = db.prepare(
+    `SELECT * FROM deployments WHERE comparison LIKE '{"state":"watching"%' ORDER BY id`,
+  )
+  const switchedBack = db.prepare(`
+    SELECT bad.* FROM deployments live JOIN deployments bad
+      ON bad.project_id = live.project_id AND bad.comparison ->> 'switchedBackBy' = live.number
+    WHERE live.project_id = ? AND live.status = 'live'`)
   const byId = db.prepare('SELECT * FROM deployments WHERE id = ?')
   const byNumber = db.prepare('SELECT * FROM deployments WHERE project_id = ? AND number = ?')
   const page = db.prepare(`
@@ -104,6 +113,7 @@ export function createDeployments(db: Db, now: () => string) {
       ? { code: row.error_code, message: row.error_message ?? '', hint: row.error_hint }
       : null,
     by: row.requested_by,
+    comparison: readComparison(row.comparison),
   })
   return {
     create(deployment: NewDeployment): number {
@@ -173,6 +183,18 @@ export function createDeployments(db: Db, now: () => string) {
     newestId(): number {
       return (newestId.get() as number | null) ?? 0
     },
+    setComparison(id: number, comparison: Comparison): void {
+      setComparison.run(JSON.stringify(comparison), id)
+    },
+    /** Those whose release is still in its first minute. */
+    watched(): Deployment[] {
+      return toDeployments(watched.all() as RawDeployment[])
+    },
+    /** The one that the live deployment was brought back in place of; null: it was not. */
+    switchedBack(projectId: number): Deployment | null {
+      const row = switchedBack.get(projectId) as RawDeployment | undefined
+      return row ? toDeployment(row) : null
+    },
     unfinished(): Deployment[] {
       return toDeployments(unfinished.all() as RawDeployment[])
     },
@@ -208,4 +230,5 @@ interface RawDeployment {
   error_message: string | null
   error_hint: string | null
   requested_by: string
+  comparison: string | null
 }

@@ -18,6 +18,8 @@ export interface InstanceRow {
   readonly problem?: string | null
   /** A worker of a cluster: only the first one has the port. */
   readonly cluster?: boolean
+  /** Out of service, and running until this time to be switched back to, ISO 8601; null: to be ended. */
+  readonly keptUntil?: string | null
 }
 
 type Group = Pick<InstanceRow, 'type' | 'generation'>
@@ -25,7 +27,7 @@ type Group = Pick<InstanceRow, 'type' | 'generation'>
 export type Instances = ReturnType<typeof createInstances>
 
 const columns =
-  'project_id AS projectId, release, type, position, generation, slug, port, state, problem, cluster'
+  'project_id AS projectId, release, type, position, generation, slug, port, state, problem, cluster, kept_until AS keptUntil'
 
 export function createInstances(db: Db, now: () => string) {
   const insert = db.prepare(`
@@ -44,6 +46,13 @@ export function createInstances(db: Db, now: () => string) {
   const retireAbove = db.prepare(`
     UPDATE instances SET state = 'retiring'
     WHERE project_id = ? AND type = ? AND position > ? AND state = 'serving'`)
+  const keep = db.prepare(`
+    UPDATE instances SET kept_until = ?
+    WHERE project_id = ? AND generation <> ? AND type = 'web' AND state = 'serving' AND problem IS NULL`)
+  const letGo = db.prepare('UPDATE instances SET kept_until = NULL WHERE project_id = ?')
+  const recall = db.prepare(`
+    UPDATE instances SET state = 'candidate', kept_until = NULL
+    WHERE project_id = ? AND generation = ? AND state = 'retiring' AND kept_until IS NOT NULL`)
   const retireOne = db.prepare(`
     UPDATE instances SET state = 'retiring'
     WHERE project_id = ? AND generation = ? AND type = ? AND position = ?`)
@@ -96,7 +105,21 @@ export function createInstances(db: Db, now: () => string) {
     },
     /** Everything of the project is to end. */
     retireAll(projectId: number): void {
+      letGo.run(projectId)
       retireOthers.run(projectId, -1)
+    },
+    /** Before another generation takes over: the web instances that serve now stay until then, and none of before. */
+    keep(projectId: number, generation: number, until: string): void {
+      letGo.run(projectId)
+      keep.run(until, projectId, generation)
+    },
+    /** Whatever was kept is to end. */
+    letGo(projectId: number): void {
+      letGo.run(projectId)
+    },
+    /** What was kept of this generation is to serve again. */
+    recall(projectId: number, generation: number): void {
+      recall.run(projectId, generation)
     },
     /** They have ended. */
     remove(projectId: number, { type, generation }: Group, positions: readonly number[]): void {

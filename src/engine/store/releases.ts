@@ -84,6 +84,10 @@ export function createReleases(db: Db, now: () => string, vault: Vault) {
     since(projectId: number, time: string): { time: string; release: number; number: number }[] {
       return since.all(projectId, time) as { time: string; release: number; number: number }[]
     },
+    /** When each release went live: number → ISO 8601. */
+    liveSince(projectId: number): ReadonlyMap<number, string> {
+      return new Map(this.since(projectId, '').map(({ release, time }) => [release, time]))
+    },
     /** The number the next release will have. */
     next(projectId: number): number {
       return ((newest.get(projectId) as { number: number | null }).number ?? 0) + 1

@@ -12,6 +12,7 @@ import { keyRing } from './key-ring.ts'
 import { createMembers } from './members.ts'
 import { createMetricRows } from './metrics.ts'
 import { createProjects } from './projects.ts'
+import { createReleaseTrafficRows } from './release-traffic.ts'
 import { createReleases } from './releases.ts'
 import { createRemotes } from './remotes.ts'
 import { createSessions } from './sessions.ts'
@@ -45,6 +46,7 @@ export function createStore(db: Db, clock: () => number, vault: Vault = createVa
     sessions: createSessions(db, now),
     settings: createSettings(db),
     metrics: createMetricRows(db),
+    releaseTraffic: createReleaseTrafficRows(db),
     /** Another text whenever something was written, by us or by another process. */
     revision(): string {
       return `${changes.get()} ${otherChanges.get()}`

@@ -12,6 +12,7 @@ import type { Outcome } from '../store/deployments.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { noteChanges } from './changes.ts'
 import { supersedeOlder } from './supersede.ts'
+import { switchedBackNote } from './switched-back.ts'
 import { createWaiting, type Waiting } from './waiting.ts'
 
 /** What is to be made live, and for whom. */
@@ -31,6 +32,8 @@ export interface DeployRequest {
   readonly onBegin?: (number: number) => void
   /** A last look once it is our turn: refuses when the deployment makes no sense any more. */
   readonly check?: (project: ProjectRow) => Promise<void>
+  /** It brings back the release before one that proved worse. */
+  readonly switchesBack?: boolean
   /** Part of the transaction that makes it live. */
   readonly onLive?: () => void
 }
@@ -129,6 +132,8 @@ async function openBooks(ctx: Context, request: DeployRequest): Promise<Books> {
   const log = await openLog(ctx, request, project, { id, number })
   request.onBegin?.(number)
   log.write(header(project.name, request.label, source.message))
+  const note = switchedBackNote(ctx, project.id)
+  if (note) log.write(note)
   supersedeOlder(ctx, underWay)
   const reasons = [underWay.controller.signal, ctx.closing, ...(request.signal ? [request.signal] : [])]
   const waiting = createWaiting(ctx, id, underWay, log)
@@ -182,6 +187,7 @@ function beginWork(
     ticket: () => attempt.ticket,
     job: jobOf(ctx, id),
     noCache: request.noCache ?? false,
+    switchesBack: request.switchesBack ?? false,
     began: performance.now(),
   }
 }
@@ -240,6 +246,7 @@ async function switchOver(
     ctx.report.error(`after deployment ${books.number} of ${project.name}`, error)
   }
   if (switched) retireOld(ctx, project)
+  for (const tell of ctx.onLive) tell(project, deployment)
   return deployment
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { comparison, releaseShare } from '../../engine/domain/comparison.ts'
 import { stepNames } from '../../engine/domain/deployment.ts'
 import { settingsChange } from '../../engine/domain/settings.ts'
 
@@ -84,6 +85,13 @@ const source = z.strictObject({
   message: z.string().nullable().meta({ example: 'Fix cart total' }),
 })
 
+const side = releaseShare.meta({ description: 'requests that were answered, and those with 500 and above' })
+const comparisonShape = comparison.extend({ current: side, before: side }).meta({
+  id: 'Comparison',
+  description:
+    'The first minute of its release beside the release before it; null: not live, or nothing was live before.',
+})
+
 export const deployment = z
   .strictObject({
     number: z.number().int(),
@@ -102,6 +110,7 @@ export const deployment = z
     ),
     error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
     by: z.string().meta({ example: 'ana' }),
+    comparison: comparisonShape.nullable(),
   })
   .meta({ id: 'Deployment', description: 'One attempt to make something live.' })
 

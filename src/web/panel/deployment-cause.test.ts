@@ -15,6 +15,7 @@ const failed: Deployment = {
   steps: [],
   error: { code: 'build_failed', message: 'npm run build ended with 2', hint: null },
   by: 'ada',
+  comparison: null,
 }
 
 function lineOf(...texts: string[]): string | undefined {

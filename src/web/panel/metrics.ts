@@ -4,6 +4,7 @@ import { paths } from '../paths.ts'
 import { page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
+import { trafficOf } from '../traffic-of.ts'
 import { words } from '../words.ts'
 import { projectFrame, projectOfPage } from './project-frame.ts'
 
@@ -29,6 +30,7 @@ export function metricsPages(services: Services): Hono<Env> {
       rows: rowsOf(series),
       measured: Object.values(series).some((values) => values.some((value) => value !== null)),
       deploys: [...deploys].reverse(),
+      releases: (await trafficOf(services, project)).slice(0, 5),
     })
   })
   return pages

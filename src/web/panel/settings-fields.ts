@@ -127,6 +127,12 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'With several web processes, a cookie brings each visitor back to the same one.',
     type: 'check',
   },
+  regressionGuard: {
+    group: 'Front door',
+    label: 'Regression guard',
+    hint: 'A new release with clearly more errors, or much slower, is switched back within its first minute; the version before is kept running for that time.',
+    type: 'check',
+  },
   previews: {
     group: 'Previews',
     label: 'Deploy other branches as previews',
