@@ -15,8 +15,11 @@ import type { Store } from './engine/store/store.ts'
 import { routerProgram, version } from './installation.ts'
 
 export interface FrontDoor {
-  /** Starts the router process, or finds the one that runs. Resolves when it listens. */
-  open(): Promise<void>
+  /**
+   * Starts the router process, or finds the one that runs. Resolves when it listens. `succeeds`: an older one, which
+   * nobody keeps any more, was just told to leave.
+   */
+  open(succeeds?: boolean): Promise<void>
   /** From now on sees to it that there is a keeper, which sees to it that there is a router. */
   guard(): { stop(): void }
   /** The router process. */
@@ -46,7 +49,7 @@ export function createFrontDoor(deps: {
   const logFile = path.join(paths.logs, 'router.log')
   const port = () => config.port || Number(store.settings.get('port') ?? 0)
 
-  const start = async () => {
+  const start = async (succeeds: boolean) => {
     const settings = JSON.stringify({
       host: config.host,
       port: port(),
@@ -67,18 +70,19 @@ export function createFrontDoor(deps: {
       fingerprint: fingerprint(settings),
       host: config.host,
       port: port(),
+      succeeds,
     })
     const renewed = old && keeper.find()?.fingerprint !== before.fingerprint
     return waitForStatus(router, renewed ? old.pid : null)
   }
 
-  const open = async () => {
+  const open = async (succeeds = false) => {
     if (port() === 0) store.settings.set('port', String(await freePort(config.host)))
-    const status = await start().catch(async (error: NodeJS.ErrnoException) => {
+    const status = await start(succeeds).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE' || config.port !== 0) throw cannotListen(config.host, port(), error)
       report.info(`port ${port()} of this home is taken by another program: another one is chosen`)
       store.settings.set('port', String(await freePort(config.host)))
-      return start()
+      return start(false)
     })
     if (!status.listening) throw cannotListen(config.host, port(), status.error ?? { message: 'no answer' })
     keepRising(store, status.table)

@@ -213,7 +213,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
 
   await runtime.connect()
   await runtime.endOrphans()
-  await frontDoor.open()
+  await frontDoor.open(await runtime.endFormerServices())
   const guarding = frontDoor.guard()
   const mending = keepMended({ runtime, engine, report })
   await sweepQuarantines(paths.repositories)

@@ -26,6 +26,8 @@ export interface KeptProgram {
   readonly fingerprint: string
   readonly host: string
   readonly port: number
+  /** Who holds the address is just leaving it: it is waited for, two seconds at most. */
+  readonly succeeds?: boolean
 }
 
 const factsSchema = z.object({
@@ -83,7 +85,7 @@ export function createKeeper(folder: string): Keeper {
     signalAll(found ? left.filter(({ pid }) => pid === found.pid) : left, 'SIGTERM')
     await rm(files.facts, { force: true })
     await writeScript(files, folder, program)
-    await launch(files.script, program, left.length > 0 ? leavingMs : 0)
+    await launch(files.script, program, left.length > 0 || program.succeeds ? leavingMs : 0)
     void waitUntilGone(left, replacedGraceMs).then((stubborn) => signalAll(stubborn, 'SIGKILL'))
     await until(() => find()?.fingerprint === program.fingerprint)
   }

@@ -8,6 +8,8 @@ import type { Entry } from './records.ts'
 export interface HomeMarks {
   /** Parent of every project's data: an app of this home has its NODEPILOT_DATA_DIR below it. */
   readonly projectsDirectory: string
+  /** A service of an earlier NodePilot has its NODEPILOT_SERVICE below it. */
+  readonly runDirectory: string
 }
 
 /** SIGTERM to SIGKILL for orphans, ms: nobody waits for their answers any more. */
@@ -51,5 +53,9 @@ async function findOrphans(
 }
 
 function isOfHome(home: HomeMarks, environment: ReadonlyMap<string, string>): boolean {
-  return environment.get('NODEPILOT_DATA_DIR')?.startsWith(home.projectsDirectory + sep) ?? false
+  const below = (path: string | undefined, folder: string) => path?.startsWith(folder + sep) ?? false
+  return (
+    below(environment.get('NODEPILOT_DATA_DIR'), home.projectsDirectory) ||
+    below(environment.get('NODEPILOT_SERVICE'), home.runDirectory)
+  )
 }

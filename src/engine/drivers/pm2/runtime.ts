@@ -7,6 +7,7 @@ import { createConnection } from './connection.ts'
 import { buryDaemon, capDaemonLog, findDaemon, limitLogs } from './daemon.ts'
 import { type EndingParts, endEntry } from './ending.ts'
 import { exitOf } from './exits.ts'
+import { endFormerServices } from './former-services.ts'
 import { instancesOf, startGroup, stopGroup } from './groups.ts'
 import { projectFolders } from './names.ts'
 import { endOrphanProcesses } from './orphans.ts'
@@ -40,6 +41,8 @@ export interface Pm2RuntimeOptions {
 export interface Pm2Runtime extends Runtime {
   /** Of the daemon; null while there is none. */
   daemonPid(): number | null
+  /** Ends what an earlier NodePilot kept here beside the instances; true where there was something. */
+  endFormerServices(): Promise<boolean>
   /** Removes launch scripts and pid files of a project: nothing with its name is left. */
   forget(project: string): Promise<void>
 }
@@ -59,7 +62,7 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
     onLaunch: async (pid) => {
       log(`started PM2, pid ${pid}`)
       // A new daemon knows no process, so no script is in use; those of the last one hold config vars.
-      for (const folder of ['launch', 'pids']) {
+      for (const folder of ['launch', 'pids', 'services']) {
         await rm(join(runDirectory, folder), { recursive: true, force: true })
       }
     },
@@ -106,6 +109,13 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
       }),
     onLost: (listener) => connection.onLost(listener),
     endOrphans: () => orphans(),
+    endFormerServices: async () => {
+      const services = await endFormerServices(parts)
+      services?.ended
+        .then(() => rm(join(runDirectory, 'services'), { recursive: true, force: true }))
+        .catch((error: unknown) => log(`the front door of an earlier NodePilot does not end: ${error}`))
+      return services !== null
+    },
     forget: (project) =>
       inOrder(project, async () => {
         for (const folder of projectFolders(runDirectory, project)) {
