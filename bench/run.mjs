@@ -1,7 +1,8 @@
 // npm run bench: what NodePilot costs, each figure beside the floor it stands on, measured in the same run.
 //
 //   npm run bench                          everything
-//   npm run bench -- hello memory          only these: hello, express, heavier, load, broken, memory
+//   npm run bench -- hello memory          only these: hello, express, heavier, load, broken, memory,
+//                                          panel, scale
 //   npm run bench -- --only hello,memory   the same
 //   npm run bench -- --runs 9              repeats of each figure (5)
 //   npm run bench -- --no-build            dist/ as it is
@@ -17,7 +18,7 @@ import { Failure, root, runAsScript } from '../scripts/script.mjs'
 import { describeMachine } from './machine.mjs'
 import { table } from './statistics.mjs'
 
-const everything = ['hello', 'express', 'heavier', 'load', 'broken', 'memory', 'panel']
+const everything = ['hello', 'express', 'heavier', 'load', 'broken', 'memory', 'panel', 'scale']
 
 async function bench(args) {
   const { names, runs, build: wanted } = readOptions(args)
@@ -81,6 +82,7 @@ async function measure(name, runs) {
 /** Loaded late: they build on dist/testing, which may only just have been built. */
 async function measureOn(pilot, name, options) {
   if (name === 'panel') return { rows: await (await import('./panel.mjs')).measurePanel(pilot, options) }
+  if (name === 'scale') return { rows: await (await import('./scale.mjs')).measureScale(pilot, options) }
   if (name === 'memory') return { rows: await (await import('./memory.mjs')).measureMemory(pilot, options) }
   const load = await import('./load.mjs')
   if (name === 'load') return { rows: await load.measureLostRequests(pilot, options) }

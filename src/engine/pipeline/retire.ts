@@ -13,17 +13,22 @@ import { isWorker, turnOverWorkers } from './workers.ts'
 export function retireOld(ctx: Context, project: ProjectRow): void {
   ctx.background.run(`retiring old processes of ${project.name}`, async () => {
     await untilItCould(ctx, `ending old processes of ${project.name}`, () => settle(ctx, project))
-    const done = await ctx.turns.take(project.id)
-    try {
-      await prune(ctx, project.id)
-      await measureRelease(ctx, project)
-      await ctx.failpoint('retire.pruned')
-      // somebody may push to the repository of a preview: it is another project's
-      if (project.preview === null) await ctx.repositories.tidy(project.name)
-    } finally {
-      done()
-    }
+    // one at a time: at a start, that is every project's turn
+    await ctx.inOrder('tidying', () => tidy(ctx, project))
   })
+}
+
+async function tidy(ctx: Context, project: ProjectRow): Promise<void> {
+  const done = await ctx.turns.take(project.id)
+  try {
+    await prune(ctx, project.id)
+    await measureRelease(ctx, project)
+    await ctx.failpoint('retire.pruned')
+    // somebody may push to the repository of a preview: it is another project's
+    if (project.preview === null) await ctx.repositories.tidy(project.name)
+  } finally {
+    done()
+  }
 }
 
 /**
