@@ -107,7 +107,11 @@ describe('the server killed or asked to end', { timeout: 200_000 }, () => {
     await lab.work.commit(withScripts({}, slow('slow one')))
     assertLive(await lab.work.push(lab.pilot.remote('app')))
     const answer = lab.pilot.app('app', '/slow')
-    const old = (await runningApps(lab.pilot.home, 'app'))[0]
+    // the version before it may still be ending
+    const [old] = await until('one version alone', async () => {
+      const running = await runningApps(lab.pilot.home, 'app')
+      return running.length === 1 && running
+    })
     await until('the slow request to arrive', async () => (await lab.pilot.app('app', '/')).status === 200)
     lab.body = 'new one'
     await lab.work.commit(hello(lab.body))

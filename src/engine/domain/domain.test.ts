@@ -118,7 +118,7 @@ test('a refusal passes as it is, and is told by its code', () => {
 test('the failure codes of a deployment are those of the contract', () => {
   assert.equal(
     deployFailureCodes.join(' '),
-    'rejected_tree no_package no_start_command missing_env unsupported_node install_failed build_failed ' +
+    'fetch_failed rejected_tree no_package no_start_command missing_env unsupported_node install_failed build_failed ' +
       'release_failed boot_crashed boot_timeout wrong_port health_failed out_of_memory timeout output_limit disk_full ' +
       'too_large cancelled superseded internal',
   )

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { before, test } from 'node:test'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
 import { until } from '../../testing/until.ts'
@@ -59,7 +60,9 @@ test('this machine allows a namespace, and low priority reaches the command', as
   )
   assert.equal((await result).code, 0)
   const [nice, io, oom, pid, group] = lines
-  assert.deepEqual([nice, io, oom], ['10', 'best-effort: prio 7', '500'])
+  // the test itself may have been started with less than the usual priority
+  assert.equal(Number(nice), Math.min(getPriority() + 10, 19))
+  assert.deepEqual([io, oom], ['best-effort: prio 7', '500'])
   assert.ok(Number(pid) < 10, `pid ${pid}`)
   if (group) assert.match(group, /nice 10$/)
 })
