@@ -3,6 +3,8 @@
 //   node bench/router.mjs                    after a build; needs wrk and caddy (apt-get install wrk caddy)
 //   node bench/router.mjs --runs 3 --seconds 4 --only direct,Caddy,ours
 //
+// `ours, uncounted` counts no traffic and `ours, access log` writes down every request, to see what both cost.
+//
 // All are started first and measured in turn, so that the machine's mood is in all of them alike. The packages of
 // others are installed into a temporary folder and are no dependencies of NodePilot.
 import { spawn, spawnSync } from 'node:child_process'
@@ -81,6 +83,8 @@ async function candidates(folder, started, only) {
   if (wanted('ours')) {
     all['ours, 1 route'] = await startOurs(folder, started, app, 1)
     all['ours, 500 routes'] = await startOurs(folder, started, app, 500)
+    all['ours, uncounted'] = await startOurs(folder, started, app, 500, { counts: false })
+    all['ours, access log'] = await startOurs(folder, started, app, 500, {}, true)
   }
   return all
 }
@@ -102,7 +106,7 @@ async function startCaddy(folder, started, app) {
 }
 
 /** The built router; the one host that is asked for is in the middle of its table. */
-async function startOurs(folder, started, app, routes) {
+async function startOurs(folder, started, app, routes, settings = {}, accessLog = false) {
   const port = await freePort()
   const own = mkdtempSync(join(folder, 'ours-'))
   const route = (n) => ({
@@ -112,13 +116,17 @@ async function startOurs(folder, started, app, routes) {
     state: 'running',
     endpoints: n === 0 ? [{ host: '127.0.0.1', port: app }] : [{ host: '127.0.0.1', port: 1 + n }],
   })
-  const table = Array.from({ length: routes }, (_, n) => route((n + Math.ceil(routes / 2)) % routes))
+  const logged = accessLog ? { accessLog: join(own, 'access.1.log') } : {}
+  const table = Array.from({ length: routes }, (_, n) => ({
+    ...route((n + Math.ceil(routes / 2)) % routes),
+    ...logged,
+  }))
   const [stateFile, config] = [join(own, 'routes.json'), join(own, 'router.json')]
   writeFileSync(stateFile, JSON.stringify({ version: 1, baseDomain: 'localhost', routes: table }))
   const sockets = { controlSocket: join(own, 'control.sock'), panelSocket: join(own, 'panel.sock') }
   writeFileSync(
     config,
-    JSON.stringify({ host: '127.0.0.1', port, ...sockets, stateFile, trustedProxy: null }),
+    JSON.stringify({ host: '127.0.0.1', port, ...sockets, stateFile, trustedProxy: null, ...settings }),
   )
   const { routerNodeFlags } = await import(join(root, 'dist', 'engine', 'drivers', 'router.js'))
   const program = join(root, 'dist', 'engine', 'router', 'main.js')
@@ -206,6 +214,9 @@ function report(rows) {
     (rows.Caddy
       ? goal('ours x Caddy', ratios(ours, 'Caddy').median, goals.ofCaddy) +
         goal('Caddy p99 / ours', p99.Caddy / p99[ours], 1)
+      : 0) +
+    (rows['ours, uncounted']
+      ? goal('CPU uncounted / counted', cpuOf(rows['ours, uncounted']) / cpuOf(rows[ours]), 0.95)
       : 0) +
     // By the processor's time: two servers never have the same luck with a machine that others use too.
     goal('CPU with 1 route / 500', cpuOf(rows['ours, 1 route']) / cpuOf(rows[ours]), 0.95)

@@ -16,7 +16,7 @@ const source = path.join(root, 'src')
 
 /** The first pattern that fits a file is its floor. Files of one line share a floor. */
 const floors: readonly (readonly [number, RegExp])[] = [
-  [0, /^engine\/(ports|paths|domain\/\w[\w-]*)\.ts$/],
+  [0, /^engine\/(ports|paths|rotating-log|domain\/\w[\w-]*)\.ts$/],
   [0, /^(config|installation)\.ts$/],
   [
     1,

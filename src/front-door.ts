@@ -58,6 +58,7 @@ export function createFrontDoor(deps: {
       panelSocket: paths.serverSocket,
       stateFile: paths.routerState,
       trustedProxy: config.trustedProxy,
+      logs: config.logs,
     })
     const before = keeper.find()
     const old = before && (await router.status().catch(() => null))

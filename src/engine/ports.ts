@@ -186,6 +186,8 @@ export interface Route {
   readonly endpoints: readonly RouteEndpoint[]
   /** Clients come back to the instance that answered them first. */
   readonly sticky?: true
+  /** Where each request is written down; not there: nowhere. Absolute. */
+  readonly accessLog?: string
   /** Files that the front door answers from itself; null or not there: `endpoints` do. */
   readonly static?: RouteFiles | null
 }

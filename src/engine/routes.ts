@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import path from 'node:path'
 import { isWithin } from './domain/host-name.ts'
 import type { StaticFiles } from './domain/release-plan.ts'
 import type { Paths } from './paths.ts'
@@ -24,7 +25,7 @@ export function createRoutes(deps: {
 
   const routeOf = (project: ProjectRow, domains: readonly DomainRow[], how: HowItRuns | undefined): Route => {
     const primary = domains.find((row) => row.primary)?.domain
-    const { sticky } = project.settings
+    const { sticky, accessLog } = project.settings
     return {
       hosts: [`${project.name}.${baseDomain}`, ...domains.map(({ domain }) => domain)],
       ...(primary === undefined ? {} : { primary }),
@@ -39,6 +40,7 @@ export function createRoutes(deps: {
             : [],
         ),
       ...(sticky ? { sticky } : {}),
+      ...(accessLog ? { accessLog: path.join(paths.projectLogs(project.name), 'access.1.log') } : {}),
       ...(how?.plan.static ? { static: staticOf(project, how, how.plan.static) } : {}),
     }
   }

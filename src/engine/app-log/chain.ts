@@ -4,7 +4,7 @@ import { fileOf, identify, newline, openLog } from './file.ts'
 
 /**
  * All parts of one instance's log as one stretch of bytes: `web.1.log.6`, `web.1.log.7`, …, `web.1.log`. The
- * writer puts a full part away under the next number (`drivers/pm2/rotating-log.ts`), always between two
+ * writer puts a full part away under the next number (`rotating-log.ts`), always between two
  * records. Places are counted from the beginning of the oldest part, and kept as a part's identity with a place
  * in it: numbers and parts come and go, what a part holds does not change.
  */

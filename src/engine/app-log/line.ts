@@ -47,5 +47,10 @@ export function lineFilter(filter: LogFilter): (line: AppLogLine) => boolean {
 }
 
 export function instanceFilter({ type, instance }: LogFilter): (name: string) => boolean {
-  return (name) => (!type || name.startsWith(`${type}.`)) && (!instance || name === instance)
+  // requests are read where somebody asks for them: they would bury what the app says
+  const asksForAccess = type === 'access' || instance?.startsWith('access.')
+  return (name) =>
+    (!type || name.startsWith(`${type}.`)) &&
+    (!instance || name === instance) &&
+    (asksForAccess || !name.startsWith('access.'))
 }

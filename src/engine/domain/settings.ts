@@ -62,6 +62,9 @@ export const projectSettings = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'a cookie of the front door brings each client back to the same instance' }),
+  accessLog: z.boolean().default(false).meta({
+    description: 'the front door writes a line for each request into the log of type access',
+  }),
   regressionGuard: z.boolean().default(false).meta({
     description:
       'a release that is clearly worse than the one before is switched back within its first minute',

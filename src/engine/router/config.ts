@@ -15,6 +15,10 @@ export interface RouterConfig {
   readonly stateFile: string
   /** Address of the proxy in front whose X-Forwarded-* count; null: nobody's do. */
   readonly trustedProxy: string | null
+  /** Of an access log: bytes of a part, and how many full parts stay. */
+  readonly logs?: { readonly limitBytes: number; readonly keep: number }
+  /** False: traffic is not counted, to measure what counting costs. */
+  readonly counts?: boolean
   /** Other time limits than the usual ones, ms. */
   readonly limits?: Partial<TimeLimits>
 }
@@ -38,8 +42,19 @@ export function parseConfig(text: string): RouterConfig {
     panelSocket: socketPath(fields, 'panelSocket'),
     stateFile: required(fields, 'stateFile'),
     trustedProxy: trusted === '' ? null : trusted,
+    logs: parseLogs(fields.logs),
+    counts: fields.counts !== false,
     limits: parseLimits(fields.limits),
   }
+}
+
+function parseLogs(value: unknown): { limitBytes: number; keep: number } {
+  if (value === undefined) return { limitBytes: 10_000_000, keep: 4 }
+  const { limitBytes, keep } = (value ?? {}) as { limitBytes?: unknown; keep?: unknown }
+  if (typeof limitBytes !== 'number' || typeof keep !== 'number' || !(limitBytes > 0) || !(keep >= 0)) {
+    throw new Error('"logs" has no valid "limitBytes" and "keep"')
+  }
+  return { limitBytes, keep }
 }
 
 function parseLimits(value: unknown): Partial<TimeLimits> {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { RouteTable } from '../ports.ts'
+import type { AccessLog } from './access-log.ts'
 import type { Routing } from './routing.ts'
 import type { State } from './state.ts'
 import type { StaticHost } from './static-host.ts'
@@ -29,6 +30,7 @@ export interface ControlOptions {
   readonly routing: Routing
   readonly state: State
   readonly traffic: Traffic
+  readonly accessLog: AccessLog
   readonly files: StaticHost
   readonly status: () => Omit<ControlStatus, 'saved'>
 }
@@ -37,7 +39,7 @@ const largestBody = 16 * 1024 * 1024
 const longestDrainMs = 3_600_000
 
 /** The server on the control socket: PUT /table, POST /drain, POST /look, GET /status, GET /traffic. */
-export function createControl({ routing, state, traffic, files, status }: ControlOptions): Server {
+export function createControl({ routing, state, traffic, accessLog, files, status }: ControlOptions): Server {
   const apply = async (body: unknown): Promise<Reply> => {
     const table: RouteTable = parseTable(body)
     if (routing.apply(table) === 'older') {
@@ -48,6 +50,7 @@ export function createControl({ routing, state, traffic, files, status }: Contro
       }
     }
     traffic.keep(table)
+    accessLog.use(table)
     files.use(table)
     const saved = await state.save(table)
     return { status: 200, body: { version: table.version, saved } }

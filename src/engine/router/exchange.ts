@@ -1,3 +1,4 @@
+import type { AccessLog } from './access-log.ts'
 import { Answer } from './answer.ts'
 import { type Asked, addressAt, schemeOf } from './asked.ts'
 import type { Client } from './client.ts'
@@ -16,6 +17,7 @@ import type { Traffic } from './traffic.ts'
 export interface ExchangeOptions {
   readonly routing: Routing
   readonly traffic: Traffic
+  readonly accessLog: AccessLog
   /** True while the router ends: connections are closed after their answer. */
   readonly ending: () => boolean
 }
@@ -227,7 +229,7 @@ export class Exchange implements Asker, Seeker {
   gone(): void {
     if (this.#over) return
     this.#over = true
-    this.#tally.ended()
+    this.#count()
     this.#search.cancel()
     this.#abandon()
   }
@@ -250,6 +252,12 @@ export class Exchange implements Asker, Seeker {
       this.#sentTwice = true
       this.#search.next()
     } else this.none(noAnswer(found))
+  }
+
+  #count(): void {
+    this.#tally.ended()
+    const { project = null, release = null } = this.#found ?? {}
+    if (project !== null) this.#options.accessLog.add(project, release, this.#asked, this.#tally)
   }
 
   #drop(): void {
@@ -281,7 +289,7 @@ export class Exchange implements Asker, Seeker {
     // The app has declined to change the protocol.
     if (this.isUpgrade) this.#connection?.destroy()
     this.#leave()
-    this.#tally.ended()
+    this.#count()
     this.#client.next(this.#close)
   }
 }

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import type { AccessLog } from './access-log.ts'
 import { Client } from './client.ts'
 import type { Sender } from './headers.ts'
 import { peerAddress } from './host.ts'
@@ -18,6 +19,7 @@ export interface Front {
 export interface FrontOptions {
   readonly routing: Routing
   readonly traffic: Traffic
+  readonly accessLog: AccessLog
   readonly trusts: (peer: string) => boolean
   readonly newRequestId: () => string
   readonly limits: TimeLimits
@@ -26,12 +28,20 @@ export interface FrontOptions {
 /** How often time limits are looked at, ms: one timer for all connections instead of one for each. */
 const sweepMs = 1_000
 
-export function createFront({ routing, traffic, trusts, newRequestId, limits }: FrontOptions): Front {
+export function createFront({
+  routing,
+  traffic,
+  accessLog,
+  trusts,
+  newRequestId,
+  limits,
+}: FrontOptions): Front {
   const clients = new Set<Client>()
   let ending = false
   const options = {
     routing,
     traffic,
+    accessLog,
     newRequestId,
     limits: clientLimits(limits),
     keepAliveLines: `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(limits.keepAliveMs / 1_000)}\r\n`,

@@ -31,6 +31,8 @@ export interface RouterProcessOptions {
   readonly port?: number
   readonly trustedProxy?: string
   readonly limits?: Partial<TimeLimits>
+  /** Of an access log. */
+  readonly logs?: { readonly limitBytes: number; readonly keep: number }
   /** Starts in the folder of an earlier one, as after a crash. */
   readonly folder?: string
   /** False: the front door is expected to stay closed. */
@@ -39,7 +41,7 @@ export interface RouterProcessOptions {
 
 export async function startRouterProcess(
   t: TestContext,
-  { port = 0, trustedProxy, limits, folder: given, open = true }: RouterProcessOptions = {},
+  { port = 0, trustedProxy, limits, logs, folder: given, open = true }: RouterProcessOptions = {},
 ): Promise<RouterProcess> {
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'router-')))
   if (!given) t.after(() => rm(folder, { recursive: true, force: true }))
@@ -54,6 +56,7 @@ export async function startRouterProcess(
     stateFile,
     trustedProxy: trustedProxy ?? null,
     limits,
+    logs,
   }
   const file = join(folder, `router-${port}.json`)
   await writeFile(file, JSON.stringify(config))

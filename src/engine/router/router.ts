@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { AccessLog } from './access-log.ts'
 import { requestIds } from './asked.ts'
 import type { RouterConfig } from './config.ts'
 import { createControl } from './control.ts'
@@ -47,10 +48,13 @@ export async function startRouter({
   if (saved) useSaved(routing, saved, log)
   if (routing.table) files.use(routing.table)
   const newRequestId = requestIds(`${startedAt.toString(36)}-${process.pid.toString(36)}`)
-  const traffic = new Traffic(startedAt)
+  const traffic = new Traffic(startedAt, config.counts)
+  const accessLog = new AccessLog(config.logs ?? { limitBytes: 10_000_000, keep: 4 }, Date.now)
+  if (routing.table) accessLog.use(routing.table)
   const front = createFront({
     routing,
     traffic,
+    accessLog,
     trusts: trustOf(config.trustedProxy),
     newRequestId,
     limits: { ...timeLimits, ...config.limits },
@@ -60,6 +64,7 @@ export async function startRouter({
     routing,
     state,
     traffic,
+    accessLog,
     files,
     status: () => ({
       pid: process.pid,
@@ -86,6 +91,7 @@ export async function startRouter({
       control.close()
       files.server.close()
       await front.end(graceMs)
+      accessLog.end()
       files.server.closeAllConnections()
       control.closeAllConnections()
     },

@@ -76,6 +76,7 @@ function parseRoute(value: unknown): Route {
     state,
     endpoints: list(route.endpoints, 'endpoints').map(parseRouteEndpoint),
     ...(route.sticky === true ? { sticky: true } : {}),
+    ...(route.accessLog === undefined ? {} : { accessLog: text(route.accessLog, 'accessLog') }),
     ...(route.static === undefined || route.static === null ? {} : { static: parseFiles(route.static) }),
   }
 }

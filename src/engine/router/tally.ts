@@ -6,8 +6,10 @@ export class Tally {
   readonly #traffic: Traffic
   readonly #began = performance.now()
   #meter: Meter | undefined
-  #status = 0
-  #ms = 0
+  /** Of the answer; 0 before there is one. */
+  status = 0
+  /** Until it began. */
+  ms = 0
   /** On the wire between client and router. */
   bytesIn: number
   bytesOut = 0
@@ -19,7 +21,7 @@ export class Tally {
 
   /** It goes to this release; one that is tried after another takes the request over. */
   found({ project, release }: Found): void {
-    if (project === null) return
+    if (project === null || !this.#traffic.counts) return
     const meter = this.#traffic.of(project, release)
     if (meter === this.#meter) return
     if (this.#meter) this.#meter.open--
@@ -29,9 +31,9 @@ export class Tally {
 
   /** An answer begins. Its end may be far away (downloads, event streams), and is the client's time too. */
   answered(status: number): void {
-    if (this.#status !== 0) return
-    this.#status = status
-    this.#ms = performance.now() - this.#began
+    if (this.status !== 0) return
+    this.status = status
+    this.ms = performance.now() - this.#began
   }
 
   ended(): void {
@@ -39,6 +41,6 @@ export class Tally {
     if (!meter) return
     this.#meter = undefined
     meter.open--
-    meter.count(this.#status, this.#ms, this.bytesIn, this.bytesOut)
+    meter.count(this.status, this.ms, this.bytesIn, this.bytesOut)
   }
 }

@@ -47,8 +47,12 @@ export class Traffic {
   readonly #since: string
   readonly #projects = new Map<string, Map<number | null, Meter>>()
 
+  /** Whether anything is counted. */
+  readonly counts: boolean
+
   /** Milliseconds since 1970. */
-  constructor(startedAt: number) {
+  constructor(startedAt: number, counts = true) {
+    this.counts = counts
     this.#since = new Date(startedAt).toISOString()
   }
 

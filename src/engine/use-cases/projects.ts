@@ -25,6 +25,9 @@ export interface NewProjectInput {
   readonly envVars?: Readonly<Record<string, string>> | undefined
 }
 
+/** In force at once. */
+const frontDoorSettings = ['sticky', 'accessLog'] as const
+
 export function createProjectCases(ctx: Context) {
   const { store, paths } = ctx
   return {
@@ -96,7 +99,11 @@ export function createProjectCases(ctx: Context) {
       const after = { ...columns, ...settings }
       const facts = difference(factsOf(project, Object.keys(after)), after)
       ctx.audit({ who, action: 'project.change', project, ...facts })
-      if (settings?.sticky !== undefined && settings.sticky !== project.settings.sticky) {
+      if (
+        frontDoorSettings.some(
+          (name) => settings?.[name] !== undefined && settings[name] !== project.settings[name],
+        )
+      ) {
         ctx.background.run('switching routes', () => switchRoutes(ctx).then(() => undefined))
       }
       return this.get(project.id)

@@ -26,7 +26,8 @@ export function logPages(services: Services): Hono<Env> {
       engine.logs.page(project, { ...filterOf(query), lines: shownLines }),
       engine.projects.show(project),
     ])
-    const types = [...new Set(['web', ...view.instances.map(({ type }) => type)])]
+    const own = project.settings.accessLog ? ['access'] : []
+    const types = [...new Set(['web', ...view.instances.map(({ type }) => type), ...own])]
     const fields = new URLSearchParams(Object.entries(query) as [string, string][])
     const api = `/api/project/${project.name}/logs`
     return page(c, 'logs/show', {

@@ -127,6 +127,12 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'With several web processes, a cookie brings each visitor back to the same one.',
     type: 'check',
   },
+  accessLog: {
+    group: 'Front door',
+    label: 'Access log',
+    hint: 'A line for each request, in the logs as process access. Without query strings.',
+    type: 'check',
+  },
   regressionGuard: {
     group: 'Front door',
     label: 'Regression guard',

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
-import { type LogLimits, RotatingLog } from './rotating-log.ts'
+import { type LogLimits, RotatingLog } from '../../rotating-log.ts'
 
 /**
  * Loaded into PM2's daemon (`--import`) before PM2: the log files that PM2 opens rotate. PM2 has no rotation of

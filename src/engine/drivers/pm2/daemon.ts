@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, open, readFile, rm, stat, truncate, writeFile }
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { environmentOf, type ProcessRow, processRow, signalAll, waitUntilGone } from '../../processes.ts'
-import type { LogLimits } from './rotating-log.ts'
+import type { LogLimits } from '../../rotating-log.ts'
 import { unavailable } from './wire.ts'
 
 /** PM2's daemon as a program of its own: started with an environment of our choice, found again, ended. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { removeDirectory, temporaryDirectory } from '../../../testing/temporary.ts'
-import { until } from '../../../testing/until.ts'
+import { removeDirectory, temporaryDirectory } from '../testing/temporary.ts'
+import { until } from '../testing/until.ts'
 import { type LogLimits, RotatingLog } from './rotating-log.ts'
 
 const record = (n: number, fill = 60) => Buffer.from(`{"n":${n},"fill":"${'x'.repeat(fill)}"}\n`)
