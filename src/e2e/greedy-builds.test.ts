@@ -85,6 +85,24 @@ describe('greedy and cancelled builds', { timeout: 180_000 }, () => {
     assert.match(said, /waiting for 2 other builds on this machine/)
   })
 
+  test('what has nothing to build goes live while somebody else builds for long', async () => {
+    const work = await tree(builds('sleep 300'))
+    const long = work.push(pilot.remote('long'))
+    await until('it builds', async () => (await hidden('long')).length > 0)
+    const hotfix = await (await tree(hello('calm, mended'))).push(pilot.remote('hotfix'))
+    assertLive(hotfix, 1)
+    assert.doesNotMatch(hotfix.all, /waiting/)
+    const site = await (await tree({ 'index.html': 'hello' })).push(pilot.remote('site'))
+    assertLive(site, 1)
+    assert.doesNotMatch(site.all, /waiting/)
+    const [newest] = await deploymentsOf(pilot, 'long')
+    answered(
+      await pilot.api(`/api/project/long/deployments/${newest?.number}/cancel`, { method: 'POST' }),
+      202,
+    )
+    assertRejected(await long, 'cancelled')
+  })
+
   /** What hides: double-forked, in a session of its own, without a word of its environment. */
   const hider = `(env -i setsid sh -c '(trap : TERM; while :; do sleep 7; done) & sleep 300' &)`
   const stay = `${hider}; ${hider}; sleep 300`

@@ -116,7 +116,7 @@ export async function createLab(
       },
       forget: async (project) => void forgotten.push(project),
     },
-    dependencies: dependenciesThat(async (job) => faults.install?.(job), home),
+    dependencies: dependenciesThat(() => faults.install, home),
     toolchains: serversOwn,
     repositories: {
       remove: async (name) => {
@@ -314,15 +314,13 @@ const serversOwn: EngineDeps['toolchains'] = {
   choose: async () => ({ toolchain: currentToolchain(), manager: null, npmConfig: {} }),
   obtain: async () => ({ toolchain: currentToolchain(), manager: null, npmConfig: {} }),
   searchPath: () => process.env.PATH ?? '',
+  fetching: () => 0,
   prune: async () => [],
   cleanLeftovers: async () => {},
 }
 
 /** Installs nothing; builds with the real tools. */
-function dependenciesThat(
-  install: (job: InstallJob) => Promise<void>,
-  home: string,
-): EngineDeps['dependencies'] {
+function dependenciesThat(fault: () => Faults['install'], home: string): EngineDeps['dependencies'] {
   return {
     tools: {
       toolchain: currentToolchain(),
@@ -336,7 +334,12 @@ function dependenciesThat(
       limits: { timeoutMs: 10_000, maxOutputBytes: 1_000_000 },
     },
     install: async (job) => {
-      await install(job)
+      const install = fault()
+      if (install) {
+        // stands for a package manager at work
+        await job.enter?.()
+        await install(job)
+      }
       return { note: 'no dependencies', shared: false }
     },
     isShared: async () => false,

@@ -34,7 +34,10 @@ export const chores: readonly Chore[] = [
     what: 'unused node_modules',
     work: (ctx) => ctx.dependencies.prune({ maxAgeMs: unusedMs, keep: 20 }),
   },
-  { what: 'unused versions of Node', work: async (ctx) => (await pruneToolchains(ctx, unusedMs)).length },
+  {
+    what: 'unused versions of Node and package managers',
+    work: async (ctx) => (await pruneToolchains(ctx, unusedMs)).length,
+  },
   { what: 'npm cache', work: npmCache },
   { what: 'caches of builds', work: buildHomes },
   { what: 'temporary files', work: temporaryFiles },
@@ -42,6 +45,7 @@ export const chores: readonly Chore[] = [
     what: 'failed sign-ins',
     work: async (ctx) => ctx.store.accounts.purgeFailures(new Date(ctx.clock() - dayMs).toISOString()),
   },
+  { what: 'entries of the audit log', work: async (ctx) => ctx.store.audit.prune(ctx.clock()) },
   { what: 'garbage of repositories', work: repositories },
 ]
 
@@ -99,7 +103,7 @@ async function buildHomes(ctx: Context): Promise<number> {
 
 /** Out of sight in the same turn of the event loop in which no build was seen; then really. */
 async function dropWhileIdle(ctx: Context, directory: string): Promise<number> {
-  if (ctx.builds.building() > 0) return 0
+  if (ctx.builds.building() > 0 || ctx.toolchains.fetching() > 0) return 0
   const aside = path.join(ctx.paths.cache, `.old-${randomBytes(6).toString('hex')}`)
   try {
     renameSync(directory, aside)

@@ -128,6 +128,25 @@ test('failed sign-ins are forgotten a day after their wait', async () => {
   assert.equal(lab.store.accounts.failures('address 192.0.2.2').failures, 9)
 })
 
+test('the audit log forgets what is older than a good year', async () => {
+  await lab.deploy(shop, lab.commit(revisionOf('a')))
+  const count = lab.store.audit.list({ limit: 1_000 }).length
+  assert.ok(count > 0)
+  const young = await later(399)
+  await young.disk.clean(ada)
+  assert.ok(lab.store.audit.list({ limit: 1_000 }).length > count, 'the cleaning itself stands in it')
+  await young.close()
+  const old = await later(401)
+  const { removed } = await old.disk.clean(ada)
+  const entries = removed.find(({ what }) => what === 'entries of the audit log')
+  assert.ok((entries?.count ?? 0) >= count, JSON.stringify(removed))
+  assert.deepEqual(
+    lab.store.audit.list({ limit: 1_000 }).filter(({ action }) => action === 'deployment.begin'),
+    [],
+  )
+  await old.close()
+})
+
 test('a chore that fails is reported and keeps no other from being done', async () => {
   const dependencies = { ...lab.deps.dependencies, prune: () => Promise.reject(new Error('broken')) }
   lab.store.accounts.putFailures('address 192.0.2.1', 9, new Date(Date.now() - 2 * dayMs).toISOString())

@@ -2,14 +2,39 @@ import type { Context } from '../context.ts'
 import type { Work } from './deploy.ts'
 
 /**
- * The part of a deployment that costs the machine most, one of a few at a time. Boot and health are outside: they
- * are short, and a rollback must never wait for somebody's build.
+ * A deployment's place among the builds of this machine: what costs the machine most is done by a few at a time.
+ * It is taken before the first thing that is heavy and kept until the slug is made, so that who installs and
+ * builds nothing waits for nobody. Boot and health are outside: they are short, and a rollback must never wait for
+ * somebody's build.
  */
-export async function inBuildPlace<T>(ctx: Context, work: Work, build: () => Promise<T>): Promise<T> {
-  const { waiting, signal, ticket } = work
+export interface BuildPlace {
+  /** Waits for the place and says so; at once where it is held already. Rejects as the work's signal says. */
+  enter(): Promise<void>
+}
+
+/** Whatever place `make` takes is free again when it has ended. */
+export async function inBuildPlace<T>(
+  ctx: Context,
+  work: Work,
+  make: (place: BuildPlace) => Promise<T>,
+): Promise<T> {
+  let held = false
   let leave = () => {}
+  const enter = async () => {
+    if (held) return
+    leave = await takePlace(ctx, work)
+    held = true
+  }
   try {
-    leave = await ctx.builds.enter({
+    return await make({ enter })
+  } finally {
+    leave()
+  }
+}
+
+async function takePlace(ctx: Context, { waiting, signal, ticket }: Work): Promise<() => void> {
+  try {
+    return await ctx.builds.enter({
       ticket: ticket(),
       signal,
       onWait: (before) =>
@@ -19,10 +44,5 @@ export async function inBuildPlace<T>(ctx: Context, work: Work, build: () => Pro
     })
   } finally {
     waiting.over()
-  }
-  try {
-    return await build()
-  } finally {
-    leave()
   }
 }

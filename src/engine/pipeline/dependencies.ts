@@ -25,6 +25,7 @@ import {
   type Installed,
   type Kept,
   type ModuleStore,
+  type ObtainOptions,
 } from './dependencies/store.ts'
 import { findNpm } from './dependencies/toolchain.ts'
 import { leadToRegistry } from './dependencies/yarn-registry.ts'
@@ -228,7 +229,7 @@ async function placeSound(
 ): Promise<Kept> {
   for (let attempt = 1; ; attempt++) {
     const replace = job.noCache && attempt === 1
-    const kept = await store.obtain(hash, { replace, signal: job.signal, install })
+    const kept = await obtainKept(store, hash, { replace, signal: job.signal, install }, job)
     try {
       await store.place(kept, job.slug, mode, job.signal)
       return kept
@@ -238,6 +239,22 @@ async function placeSound(
       await store.discard(kept, job.signal)
     }
   }
+}
+
+/**
+ * Who only takes what is kept needs no place among the builds. Who installs takes it before the lock of the tree:
+ * one that waits with the lock would be waited for by one that builds.
+ */
+async function obtainKept(
+  store: ModuleStore,
+  hash: string,
+  options: ObtainOptions,
+  job: InstallJob,
+): Promise<Kept> {
+  const kept = options.replace ? null : await store.find(hash, job.signal)
+  if (kept !== null) return kept
+  await job.enter?.()
+  return store.obtain(hash, options)
 }
 
 function notShared(note: string): Installation {

@@ -13,7 +13,7 @@ import type { ProjectRow } from '../store/projects.ts'
 import { type AppConfig, whoSaid } from './app-config.ts'
 import { boot } from './boot.ts'
 import { build } from './build.ts'
-import { inBuildPlace } from './build-place.ts'
+import { type BuildPlace, inBuildPlace } from './build-place.ts'
 import { discardCandidate, discardFiles, type Group } from './discard.ts'
 import { beginFirstMinute } from './first-minute.ts'
 import type { Journal } from './journal.ts'
@@ -80,7 +80,7 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     await requireRoom(ctx, ctx.store.releases.lastBytes(work.project.id), 'the release')
     await receive(ctx, work, source, slug)
     const app = await understand(work, slug)
-    const { files, origin } = await inBuildPlace(ctx, work, () => make(ctx, work, slug, app))
+    const { files, origin } = await inBuildPlace(ctx, work, (place) => make(ctx, work, slug, app, place))
     return await bootRelease(ctx, work, files, origin)
   } catch (error) {
     await discardFiles(ctx, work.project, work.release)
@@ -94,14 +94,15 @@ async function make(
   work: Work,
   slug: string,
   app: App,
+  place: BuildPlace,
 ): Promise<{ readonly files: Files; readonly origin: string }> {
   // what a build makes may be what is started; without one, it is known at once that nothing can be
   const known = builds(app) ? null : await findWeb(slug, app)
-  const tools = await install(ctx, work, slug, app)
-  await runBuild(ctx, work, app, tools)
+  const tools = await install(ctx, work, slug, app, place)
+  await runBuild(ctx, work, app, tools, place)
   const web = known ?? (await findWeb(slug, app))
   const files = filesOf(work, app, web, tools)
-  await releasePhase(ctx, work, app.config.release, files)
+  await releasePhase(ctx, work, app.config.release, files, place)
   return { files, origin: web.origin }
 }
 
@@ -181,13 +182,13 @@ async function understand(work: Work, slug: string): Promise<App> {
   return app
 }
 
-async function install(ctx: Context, work: Work, slug: string, app: App): Promise<Tools> {
+async function install(ctx: Context, work: Work, slug: string, app: App, place: BuildPlace): Promise<Tools> {
   return work.journal.step('Install', async (step) => {
     const { say } = step
     const folders = [path.join(slug, app.rootDir), slug]
     const top = { folder: app.installIn, packageJson: app.installed }
     const asking = { folders, packageJson: app.packageJson, node: app.config.node, top }
-    const tools = await ctx.toolchains.choose(asking, { signal: work.signal, say })
+    const tools = await ctx.toolchains.choose(asking, { signal: work.signal, say, job: work.job })
     const { note } = await ctx.dependencies.install({
       slug: app.installIn,
       packageJson: app.installed,
@@ -199,6 +200,7 @@ async function install(ctx: Context, work: Work, slug: string, app: App): Promis
       configVars: buildVarsOf(work.project),
       limits: limitsOf(ctx, work.project),
       job: work.job,
+      enter: () => step.beside(place.enter),
       home: ctx.paths.buildHome(work.project.name),
     })
     step.note(note)
@@ -207,7 +209,7 @@ async function install(ctx: Context, work: Work, slug: string, app: App): Promis
   })
 }
 
-async function runBuild(ctx: Context, work: Work, app: App, tools: Tools): Promise<void> {
+async function runBuild(ctx: Context, work: Work, app: App, tools: Tools, place: BuildPlace): Promise<void> {
   await work.journal.step('Build', async (step) => {
     const { note } = await build({
       slug: app.installIn,
@@ -221,6 +223,7 @@ async function runBuild(ctx: Context, work: Work, app: App, tools: Tools): Promi
       configVars: buildVarsOf(work.project),
       limits: limitsOf(ctx, work.project),
       job: work.job,
+      enter: () => step.beside(place.enter),
       home: ctx.paths.buildHome(work.project.name),
       dependencies: ctx.dependencies,
     })
@@ -234,15 +237,17 @@ async function releasePhase(
   work: Work,
   phase: AppConfig['release'],
   files: Files,
+  { enter }: BuildPlace,
 ): Promise<void> {
   const { project, release, signal, job } = work
   if (phase === null) return
+  await enter()
   await work.journal.step('Release', async (step) => {
     step.note(phase.command)
     const directory = ctx.paths.release(project.name, files.slug)
     const { plan } = files
-    const place = { project: project.name, release, directory, envVars: varsAtRun(files), plan }
-    await runReleasePhase(ctx, place, phase, { signal, job, limits: limitsOf(ctx, project), step })
+    const where = { project: project.name, release, directory, envVars: varsAtRun(files), plan }
+    await runReleasePhase(ctx, where, phase, { signal, job, limits: limitsOf(ctx, project), step })
     await ctx.failpoint('deploy.released')
   })
 }

@@ -79,6 +79,23 @@ test('a silent step shows every 15 s that it lives, a talking one does not', asy
   assert.equal(lines.length, 3, 'nothing after the end')
 })
 
+test('what a step waits for is not its own time, and it is silent meanwhile', async (t: TestContext) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { journal, lines, steps, time } = createRig()
+  await journal.step('Install', async (step) => {
+    time.now = 100
+    await step.beside(async () => {
+      t.mock.timers.tick(60_000)
+      time.now = 60_100
+    })
+    assert.deepEqual(lines, [])
+    time.now = 60_200
+    t.mock.timers.tick(15_000)
+    assert.deepEqual(lines, ['  | … install: still at it (0.2s)'])
+  })
+  assert.equal(steps()?.[0]?.ms, 200)
+})
+
 test('a restart runs its steps without writing anything down', async () => {
   assert.equal(
     await silentJournal.step('Start', async (step) => {

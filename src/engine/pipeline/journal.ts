@@ -19,6 +19,8 @@ export interface StepReport {
   note(text: string): void
   /** A line of the step's own output. */
   say(line: string): void
+  /** Something that is waited for in the middle of the step: it is silent meanwhile, and the time is not its own. */
+  beside<T>(wait: () => Promise<T>): Promise<T>
 }
 
 /** Silence makes people press Ctrl-C, and some git clients give up. */
@@ -45,9 +47,11 @@ export function createJournal(deps: {
     async step(name, work) {
       const began = elapsed()
       let note = ''
+      let besideMs = 0
+      const took = () => elapsed() - began - besideMs
       const hidden = veil.stream()
       const heartbeat = createHeartbeat(() =>
-        log.write(quoted(`… ${name.toLowerCase()}: still at it (${seconds(elapsed() - began)})`)),
+        log.write(quoted(`… ${name.toLowerCase()}: still at it (${seconds(took())})`)),
       )
       const report: StepReport = {
         note: (text) => {
@@ -56,6 +60,16 @@ export function createJournal(deps: {
         say: (line) => {
           heartbeat.rest()
           log.write(quoted(hidden(line)))
+        },
+        async beside(wait) {
+          const since = elapsed()
+          heartbeat.end()
+          try {
+            return await wait()
+          } finally {
+            besideMs += elapsed() - since
+            heartbeat.rest()
+          }
         },
       }
       put(name, 'running', null, note)
@@ -66,7 +80,7 @@ export function createJournal(deps: {
         return result
       } finally {
         heartbeat.end()
-        const ms = Math.round(elapsed() - began)
+        const ms = Math.round(took())
         put(name, failed ? 'failed' : 'done', ms, note)
         log.write(stepLine(name, note, ms, failed))
       }
@@ -91,7 +105,7 @@ function createHeartbeat(beat: () => void) {
 
 /** For a restart, which is no deployment: the steps run and nothing is written down. */
 export const silentJournal: Journal = {
-  step: (_name, work) => work({ note() {}, say() {} }),
+  step: (_name, work) => work({ note() {}, say() {}, beside: (wait) => wait() }),
   say() {},
   skip() {},
 }

@@ -47,6 +47,8 @@ export interface BuildJob {
   readonly limits?: BuildLimits
   /** See `RunOptions.job`: a mark by which nothing that this job started survives it. */
   readonly job?: string
+  /** Awaited before everything that is heavy: a place among the builds of the machine. At once where it is held. */
+  readonly enter?: () => Promise<void>
 }
 
 export interface Script {
@@ -82,6 +84,7 @@ export async function findScript(
 export async function runScript(script: Script, job: BuildJob, tools: BuildTools): Promise<Exit> {
   const manager = tools.manager ?? (await findNpm(toolsPath(tools)))
   const command = scriptCommand(script, job, tools, manager)
+  await job.enter?.()
   for (const line of script.command.trim().split('\n')) job.say(`> ${line}`)
   return runBuildCommand(script.confine ? confined(tools.confinement, command) : command, {
     signal: job.signal,

@@ -26,12 +26,15 @@ export interface AuditQuery {
 
 type RawAudit = Omit<AuditRow, 'before' | 'after'> & { before: string | null; after: string | null }
 
+const keptMs = 400 * 86_400_000
+const keptRows = 100_000
+
 /** Who did what, when and from where. */
 export function createAuditStore(db: Db, now: () => string) {
   const insert = db.prepare(`
     INSERT INTO audit (at, user_id, user, address, via, action, project_id, project, before, after)
     VALUES (@at, @userId, @user, @address, @via, @action, @projectId, @project, @before, @after)`)
-  const prune = db.prepare('DELETE FROM audit WHERE id <= @last OR at < @since')
+  const prune = db.prepare('DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - @rows OR at < @since')
   const columns = 'id, at, user, user_id AS userId, address, via, action, project, before, after'
   return {
     add({ who, action, project, before, after }: AuditEvent): number {
@@ -63,8 +66,12 @@ export function createAuditStore(db: Db, now: () => string) {
         .all({ ...query, limit }) as RawAudit[]
       return rows.map((row) => ({ ...row, before: decode(row.before), after: decode(row.after) }))
     },
-    /** Removes entries up to this id, and those from before that time. */
-    prune: (last: number, since: string): void => void prune.run({ last, since }),
+    /**
+     * Keeps the last hundred thousand entries and those of a good year before this time (ms since 1970). Returns how
+     * many went.
+     */
+    prune: (now: number): number =>
+      prune.run({ rows: keptRows, since: new Date(now - keptMs).toISOString() }).changes,
   }
 }
 

@@ -3,19 +3,16 @@ import type { Audit } from '../domain/audit.ts'
 import type { AuditQuery, AuditRow } from '../store/audit.ts'
 import type { Store } from '../store/store.ts'
 
-const day = 86_400_000
-const keepMs = 400 * day
-const keepRows = 100_000
-/** Pruning now and then is enough. */
+/** Between two rounds of housekeeping many entries can come. */
 const pruneEvery = 500
 
-/** The writer of the audit log, kept to a hundred thousand entries and a good year. */
+/** The writer of the audit log. */
 export function createAudit(deps: { store: Store; clock: () => number; report: Report }): Audit {
   const { store, clock, report } = deps
   return (event) => {
     try {
       const id = store.audit.add(event)
-      if (id % pruneEvery === 0) store.audit.prune(id - keepRows, new Date(clock() - keepMs).toISOString())
+      if (id % pruneEvery === 0) store.audit.prune(clock())
     } catch (error) {
       report.error(`the audit log could not take ${event.action} by ${event.who.name}`, error)
     }

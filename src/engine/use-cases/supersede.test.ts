@@ -24,14 +24,16 @@ afterEach(async () => {
 function holdInstall() {
   let reached = () => {}
   let letGo = () => {}
+  let count = 0
   const began = new Promise<void>((resolve) => (reached = resolve))
   const free = new Promise<void>((resolve) => (letGo = resolve))
   held = () => letGo()
   lab.faults.install = async () => {
+    count++
     reached()
     await free
   }
-  return { began, letGo }
+  return { began, letGo, count: () => count }
 }
 
 function push(letter: string, project = shop) {
@@ -147,6 +149,19 @@ test('a newer push keeps the place among the builds that the older one had', asy
   assert.ok(!newer.lines.includes('waiting for 2 other builds on this machine'), newer.lines.join('\n'))
   install.letGo()
   for (const { result } of [...builds, newer, later]) assert.equal(await result, 'live')
+})
+
+test('a push with nothing to install and nothing to build does not wait for builds of others', async () => {
+  const install = holdInstall()
+  const builds = [push('a', await lab.project('blog')), push('a', await lab.project('wiki'))]
+  await install.began
+  await until('two builds', () => install.count() === 2)
+  delete lab.faults.install
+  const hotfix = push('a')
+  assert.equal(await hotfix.result, 'live')
+  assert.doesNotMatch(hotfix.lines.join('\n'), /waiting/)
+  install.letGo()
+  for (const { result } of builds) assert.equal(await result, 'live')
 })
 
 test('a rollback does not wait for builds of others', async () => {

@@ -53,6 +53,7 @@ const longestExplanation = 400
 export async function runInstall(install: InstallRun, job: BuildJob, tools: BuildTools): Promise<void> {
   const kind = kindOf(tools.manager)
   const heard: string[] = []
+  await job.enter?.()
   const exit = await runBuildCommand(commands[kind](install, tools), {
     signal: job.signal,
     job: job.job,

@@ -27,6 +27,8 @@ export interface ModuleStore {
    * At most one install a hash at a time: whoever comes second waits and gets the result of the first.
    */
   obtain(hash: string, options: ObtainOptions): Promise<Kept>
+  /** The kept tree of this hash, or null. Waits for one that is being installed. */
+  find(hash: string, signal: AbortSignal): Promise<Kept | null>
   /** Puts the tree into a release in place of its `node_modules`. Throws `DamagedTree`; see `placeTree`. */
   place(kept: Kept, slug: string, mode: PlaceMode, signal: AbortSignal): Promise<void>
   /** Throws a damaged tree away, unless a new one has taken its place already. */
@@ -78,11 +80,8 @@ export function createModuleStore({ directory, now, keptOwner }: StoreOptions): 
 
   async function obtain(hash: string, { replace, signal, install }: ObtainOptions): Promise<Kept> {
     return exclusive(hash, signal, async () => {
-      const manifest = replace ? null : await readManifest(at(hash))
-      if (manifest) {
-        await touch(at(hash), now())
-        return { hash, manifest, fresh: false }
-      }
+      const kept = replace ? null : await take(hash)
+      if (kept !== null) return kept
       const made = temporary(unfinished)
       try {
         const fresh = await make(made, install, signal)
@@ -93,6 +92,15 @@ export function createModuleStore({ directory, now, keptOwner }: StoreOptions): 
         await rm(made, { recursive: true, force: true })
       }
     })
+  }
+
+  const find = (hash: string, signal: AbortSignal) => exclusive(hash, signal, () => take(hash))
+
+  async function take(hash: string): Promise<Kept | null> {
+    const manifest = await readManifest(at(hash))
+    if (manifest === null) return null
+    await touch(at(hash), now())
+    return { hash, manifest, fresh: false }
   }
 
   async function make(
@@ -167,7 +175,7 @@ export function createModuleStore({ directory, now, keptOwner }: StoreOptions): 
     canReflink ??= probeReflinks(directory)
     return canReflink
   }
-  return { directory, obtain, place, discard, reflinks, prune, cleanLeftovers }
+  return { directory, obtain, find, place, discard, reflinks, prune, cleanLeftovers }
 }
 
 /** Removes the `node_modules` of an app (also committed ones, as `npm ci` does). Refuses as `checkRoots`. */

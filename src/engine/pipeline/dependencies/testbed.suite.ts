@@ -31,6 +31,7 @@ export interface InstallOptions {
   readonly configVars?: Readonly<Record<string, string>>
   readonly dependencies?: Dependencies
   readonly tools?: Tools
+  readonly enter?: () => Promise<void>
 }
 
 export interface TestbedOptions {
@@ -81,13 +82,15 @@ export async function createTestbed(
       await writeFiles(slug, files)
       return slug
     },
-    async install(slug, { noCache = false, signal, configVars = {}, dependencies: other, tools } = {}) {
+    async install(slug, options = {}) {
+      const { noCache = false, signal, configVars = {}, dependencies: other, tools, enter } = options
       return (other ?? dependencies).install({
         slug,
         packageJson: await readPackageJson(slug),
         configVars,
         noCache,
         ...(tools ? { tools } : {}),
+        ...(enter ? { enter } : {}),
         signal: signal ?? new AbortController().signal,
         say: (line) => said.push(line),
       })

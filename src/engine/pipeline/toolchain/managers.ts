@@ -78,7 +78,7 @@ async function findVersion(
   name: ManagerName,
   range: string,
   { registry, shelf }: ManagersOptions,
-  { signal }: FetchOptions,
+  options: FetchOptions,
 ): Promise<string> {
   const exact = semver.valid(range)
   if (exact !== null) return exact
@@ -92,7 +92,7 @@ async function findVersion(
   )
   try {
     const [listed] = packagesOf(name, semver.minVersion(range)?.version ?? '1.0.0', null)
-    const newest = semver.maxSatisfying([...(await registry.versions(listed, signal))], range)
+    const newest = semver.maxSatisfying([...(await registry.versions(listed, options))], range)
     if (newest !== null) return newest
   } catch (error) {
     const newest = semver.maxSatisfying(kept, range)
@@ -110,12 +110,12 @@ async function obtain(
   hash: Hash | null,
   toolchain: Toolchain,
   { registry, shelf }: ManagersOptions,
-  { signal, say }: FetchOptions,
+  options: FetchOptions,
 ): Promise<PackageManager> {
   const [main, ...more] = packagesOf(name, version, toolchain)
-  const folder = await shelf.obtain(`${name}@${version}`, signal, async (empty) => {
-    say(`${name} ${version} is fetched; it is kept for the next time.`)
-    await registry.fetch({ name: main, version, hashes: true }, empty, signal)
+  const folder = await shelf.obtain(`${name}@${version}`, options.signal, async (empty) => {
+    options.say(`${name} ${version} is fetched; it is kept for the next time.`)
+    await registry.fetch({ name: main, version, hashes: true }, empty, options)
     await placeNative(name, empty, main, more)
   })
   // what corepack would compare for bun, nobody knows

@@ -18,6 +18,7 @@ function fakeRegistry(faults: { list?: Error; fetch?: Error; output?: string } =
   const fetched: string[] = []
   const registry: Registry = {
     settings: async () => ({}),
+    fetching: () => 0,
     versions: async () => {
       if (faults.list) throw faults.list
       return versions

@@ -7,7 +7,7 @@ import { run } from '../../shell.ts'
 import type { Toolchain } from '../dependencies/toolchain.ts'
 import { exactVersion, newestOfLines, ownSuffices, pickNode, readNodeWish } from './node-range.ts'
 import type { NodeRequest } from './node-request.ts'
-import type { Registry } from './registry.ts'
+import type { FetchJob, Registry } from './registry.ts'
 import type { Shelf } from './shelf.ts'
 
 /** Versions of Node: the server's own, and those that apps ask for, kept in `<home>/cache/node/<version>`. */
@@ -18,8 +18,7 @@ export interface Nodes {
   obtain(version: string, options: FetchOptions): Promise<Toolchain>
 }
 
-export interface FetchOptions {
-  readonly signal: AbortSignal
+export interface FetchOptions extends FetchJob {
   /** A line for people; said only when something is fetched. */
   readonly say: (line: string) => void
 }
@@ -49,7 +48,7 @@ export function createNodes(given: NodesOptions): Nodes {
 async function findVersion(
   request: NodeRequest,
   { own, registry, shelf, now }: NodesOptions,
-  { signal }: FetchOptions,
+  options: FetchOptions,
 ): Promise<string> {
   const asks = `${request.origin} asks for Node "${request.asked}"`
   const wish = readNodeWish(request.asked)
@@ -61,7 +60,9 @@ async function findVersion(
   const name = packageOf(own)
   if (name === null) throw refuse(`${asks}, and none can be fetched for this system`, haves(own, kept))
   try {
-    const available = (await registry.versions(name, signal)).filter((version) => semver.gte(version, oldest))
+    const available = (await registry.versions(name, options)).filter((version) =>
+      semver.gte(version, oldest),
+    )
     const picked = pickNode(wish, available, own.nodeVersion, now())
     if (picked !== null) return picked
     const lines = newestOfLines(available, now()).join(', ')
@@ -82,21 +83,21 @@ async function obtain(
   version: string,
   asks: string,
   { own, registry, shelf }: NodesOptions,
-  { signal, say }: FetchOptions,
+  options: FetchOptions,
 ): Promise<Toolchain> {
   if (version === own.nodeVersion) return own
   const name = packageOf(own)
-  const folder = await shelf.obtain(version, signal, async (empty) => {
+  const folder = await shelf.obtain(version, options.signal, async (empty) => {
     if (name === null) throw refuse(`${asks}, and none can be fetched for this system`, haves(own, []))
-    say(`Node ${version} is fetched; it is kept for the next time.`)
+    options.say(`Node ${version} is fetched; it is kept for the next time.`)
     try {
-      await registry.fetch({ name, version }, empty, signal)
+      await registry.fetch({ name, version }, empty, options)
     } catch (error) {
       if (!isRefusal(error, 'install_failed')) throw error
       throw refuse(`${asks}, and ${error.message}`, haves(own, await shelf.names()), error)
     }
     await tidy(empty, name)
-    await proveNode(empty, version)
+    await proveNode(empty, version, options)
   })
   const { abi } = facts.parse(JSON.parse(await readFile(path.join(folder, 'node.json'), 'utf8')))
   return {
@@ -126,7 +127,7 @@ async function tidy(folder: string, name: string): Promise<void> {
 }
 
 /** One that does not run on this system (its C library, its processor) must not be found out at the start. */
-async function proveNode(folder: string, version: string): Promise<void> {
+async function proveNode(folder: string, version: string, { signal, job }: FetchJob): Promise<void> {
   const home = path.join(folder, 'home')
   await mkdir(home)
   const script = 'console.log(JSON.stringify([process.versions.node, process.versions.modules]))'
@@ -136,7 +137,9 @@ async function proveNode(folder: string, version: string): Promise<void> {
     cwd: home,
     env: { HOME: home },
   }
-  const exit = await run(command, { timeoutMs: 30_000 }).catch((error: Error) => error)
+  const options = { signal, timeoutMs: 30_000, ...(job === undefined ? {} : { job }) }
+  const exit = await run(command, options).catch((error: Error) => error)
+  signal.throwIfAborted()
   await rm(home, { recursive: true, force: true })
   const line = exit instanceof Error ? exit.message : exit.tail.join('\n')
   const answer = z.tuple([z.literal(version), z.string()]).safeParse(parse(line))

@@ -3,24 +3,33 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import path from 'node:path'
 import { z } from 'zod'
 import { Refusal } from '../../domain/refusal.ts'
-import { run } from '../../shell.ts'
+import { runBuildCommand } from '../build-command.ts'
 import { explainNpm, patience } from '../dependencies/npm.ts'
 import { type BuildTools, baseEnvironment } from '../scripts.ts'
 
 /**
  * What NodePilot itself takes from the npm registry (versions of Node, package managers), by the server's own
- * npm and with the operator's settings: registry, proxy, certificates, token.
+ * npm and with the operator's settings: registry, proxy, certificates, token. It runs as installs do: at low priority,
+ * watched, and ended with all it has started when whoever asked is cancelled.
  */
 export interface Registry {
   /** All versions of a package, as the registry lists them; asked once an hour. Refuses with `install_failed`. */
-  versions(name: string, signal: AbortSignal): Promise<readonly string[]>
+  versions(name: string, job: FetchJob): Promise<readonly string[]>
   /**
    * Installs exactly this version into `<directory>/node_modules`, without its scripts. With `hashes`, the hashes
    * of its archive are left in `<directory>/hashes.json`. Refuses with `install_failed` and `disk_full`.
    */
-  fetch(wanted: Wanted, directory: string, signal: AbortSignal): Promise<void>
+  fetch(wanted: Wanted, directory: string, job: FetchJob): Promise<void>
   /** What npm's configuration comes to, its files and the environment together; asked once. */
-  settings(signal: AbortSignal): Promise<NpmSettings>
+  settings(job: FetchJob): Promise<NpmSettings>
+  /** Fetches under way: while there are any, the download cache is in use. */
+  fetching(): number
+}
+
+export interface FetchJob {
+  readonly signal: AbortSignal
+  /** See `RunOptions.job`. */
+  readonly job?: string
 }
 
 export interface Wanted {
@@ -51,28 +60,39 @@ const longestMs = 10 * 60_000
 export function createRegistry(tools: BuildTools, now: () => number): Registry {
   const known = new Map<string, { readonly at: number; readonly versions: readonly string[] }>()
   let settings: NpmSettings | undefined
+  let fetching = 0
+  const npm = async (args: readonly string[], cwd: string | null, job: FetchJob): Promise<string> => {
+    fetching++
+    try {
+      return await runNpm(args, cwd, tools, job)
+    } finally {
+      fetching--
+    }
+  }
   return {
-    async settings(signal) {
+    fetching: () => fetching,
+
+    async settings(job) {
       const asked = ['config', 'list', '--json']
-      settings ??= npmSettings.parse(JSON.parse(await npm(asked, null, tools, signal)))
+      settings ??= npmSettings.parse(JSON.parse(await npm(asked, null, job)))
       return settings
     },
 
-    async versions(name, signal) {
+    async versions(name, job) {
       const kept = known.get(name)
       if (kept && now() - kept.at < listMs) return kept.versions
-      const output = await npm(['view', name, 'versions', '--json'], null, tools, signal)
+      const output = await npm(['view', name, 'versions', '--json'], null, job)
       const versions = listed.parse(JSON.parse(output))
       known.set(name, { at: now(), versions })
       return versions
     },
 
-    async fetch({ name, version, hashes }, directory, signal) {
+    async fetch({ name, version, hashes }, directory, job) {
       await writeFile(path.join(directory, 'package.json'), '{}')
       const spec = `${name}@${version}`
-      const source = hashes ? await fetchArchive(spec, directory, tools, signal) : spec
+      const source = hashes ? await fetchArchive(spec, directory, (args) => npm(args, directory, job)) : spec
       const flags = ['--ignore-scripts', '--no-package-lock', '--prefer-offline', '--include=optional']
-      await npm(['install', ...flags, source], directory, tools, signal)
+      await npm(['install', ...flags, source], directory, job)
       await rm(path.join(directory, 'package.json'))
       await rm(path.join(directory, 'archive'), { recursive: true, force: true })
     },
@@ -85,12 +105,11 @@ const listed = z.union([z.array(z.string()), z.string().transform((version) => [
 async function fetchArchive(
   spec: string,
   directory: string,
-  tools: BuildTools,
-  signal: AbortSignal,
+  npm: (args: readonly string[]) => Promise<unknown>,
 ): Promise<string> {
   const archives = path.join(directory, 'archive')
   await mkdir(archives)
-  await npm(['pack', '--ignore-scripts', '--pack-destination=archive', spec], directory, tools, signal)
+  await npm(['pack', '--ignore-scripts', '--pack-destination=archive', spec])
   const [archive = ''] = await readdir(archives)
   const bytes = await readFile(path.join(archives, archive))
   const hashes = hashAlgorithms.map((name) => [name, createHash(name).update(bytes).digest('hex')])
@@ -99,11 +118,11 @@ async function fetchArchive(
 }
 
 /** What it wrote to standard output. */
-async function npm(
+async function runNpm(
   args: readonly string[],
   cwd: string | null,
   tools: BuildTools,
-  signal: AbortSignal,
+  { signal, job }: FetchJob,
 ): Promise<string> {
   await mkdir(tools.buildHome, { recursive: true })
   // a home where no app has been: a .npmrc there would be obeyed
@@ -118,15 +137,20 @@ async function npm(
     env: { ...patience, ...baseEnvironment(tools, home) },
   }
   try {
-    const exit = await run(command, {
+    const exit = await runBuildCommand(command, {
       signal,
-      timeoutMs: longestMs,
+      job,
+      isolation: tools.isolation,
+      limits: { ...tools.limits, timeoutMs: Math.min(longestMs, tools.limits.timeoutMs) },
+      failure: 'install_failed',
       onLine: (line, stream) => {
         if (stream === 'out') output.push(line)
         const error = /^npm (?:error|ERR!) ?(.*)$/.exec(line)?.[1]
         if (error !== undefined) errors.push(error)
       },
     })
+    // so says the shell that gives it its priority
+    if (exit.code === 127) throw noNpm()
     if (exit.code !== 0) throw explainNpm({ command: 'install' }, exit, errors)
     return output.join('\n')
   } catch (error) {

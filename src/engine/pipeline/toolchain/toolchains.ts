@@ -33,6 +33,8 @@ export interface Toolchains {
   prune(options: { readonly plans: readonly ToolsPlan[]; readonly maxAgeMs: number }): Promise<string[]>
   /** For the start, before any deployment. */
   cleanLeftovers(): Promise<void>
+  /** Fetches under way. */
+  fetching(): number
 }
 
 export interface AppAsking {
@@ -76,10 +78,10 @@ export function createToolchains({ cache, tools, now }: ToolchainsOptions): Tool
   const npmConfig = async (
     toolchain: Toolchain,
     manager: PackageManager | null,
-    { signal }: FetchOptions,
+    options: FetchOptions,
   ): Promise<Readonly<Record<string, string>>> => {
     if (toolchain === own && manager === null) return tools.npmConfig
-    return { ...operatorEnvironment(await registry.settings(signal)), ...tools.npmConfig }
+    return { ...operatorEnvironment(await registry.settings(options)), ...tools.npmConfig }
   }
 
   const nodeOf = async (version: string | null, options: FetchOptions): Promise<Toolchain> => {
@@ -109,6 +111,7 @@ export function createToolchains({ cache, tools, now }: ToolchainsOptions): Tool
       // nothing is installed with these
       return { toolchain, manager, npmConfig: tools.npmConfig }
     },
+    fetching: registry.fetching,
     searchPath: (given) => toolsPath({ ...tools, ...given }),
     async prune({ plans, maxAgeMs }) {
       const inUse = new Set(plans.flatMap(({ node, manager }) => [node ?? [], manager ?? []].flat()))
