@@ -43,7 +43,7 @@ export type Failpoints = (point: Failpoint) => Promise<void>
 /** In production. */
 export const noFailpoints: Failpoints = async () => {}
 
-type Fault = 'kill' | 'throw'
+type Fault = 'kill' | 'throw' | 'stop'
 
 interface Armed {
   readonly point: Failpoint
@@ -53,8 +53,8 @@ interface Armed {
 }
 
 /**
- * Goes off as `spec` says: `<point>[:kill|throw][@n]`, more of them with commas; each once, `kill` where nothing
- * is said. A spec that is an absolute path names a file with it, which is read at every point, and removed by
+ * Goes off as `spec` says: `<point>[:kill|throw|stop][@n]`, more of them with commas; each once, `kill` where
+ * nothing is said; `stop` waits for a SIGCONT, so that something else can be ill-treated meanwhile. A spec that is an absolute path names a file with it, which is read at every point, and removed by
  * the point that goes off: so one server can be ill-treated many times. Throws where a point is unknown.
  */
 export function createFailpoints(spec: string | null): Failpoints {
@@ -85,6 +85,7 @@ export function createFailpoints(spec: string | null): Failpoints {
 function goOff({ point, fault }: Armed): void {
   writeSync(2, `failpoint ${point}: ${fault}\n`)
   if (fault === 'kill') process.kill(process.pid, 'SIGKILL')
+  if (fault === 'stop') return void process.kill(process.pid, 'SIGSTOP')
   throw new Error(`failpoint ${point}`)
 }
 
@@ -98,7 +99,7 @@ function parseSpec(spec: string): Armed[] {
 
 function parseOne(text: string): Armed {
   const [, point = '', fault = 'kill', pass = '1'] =
-    /^([a-z.]+)(?::(kill|throw))?(?:@(\d+))?$/.exec(text) ?? []
+    /^([a-z.]+)(?::(kill|throw|stop))?(?:@(\d+))?$/.exec(text) ?? []
   if (!isFailpoint(point)) throw new Error(`there is no failpoint "${text}"`)
   return { point, fault: fault as Fault, pass: Number(pass) }
 }

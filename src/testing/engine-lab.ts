@@ -213,8 +213,8 @@ export async function createLab(
       return engine
     },
     /** The server dies and another one starts on the same home; processes and front door have lived on. */
-    restart() {
-      engine = createEngine(deps)
+    restart(using = deps) {
+      engine = createEngine(using)
       return engine
     },
     project: (name = 'shop') => engine.projects.create({ name }, ada),

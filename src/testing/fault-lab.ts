@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Failpoint } from '../engine/failpoints.ts'
 import { app as appFiles, hello } from './apps.ts'
@@ -10,7 +10,7 @@ import { assertLive } from './git-output.ts'
 import { nothingLeft } from './leftovers.ts'
 import type { Load } from './load.ts'
 import { type Pilot, startPilot } from './pilot.ts'
-import { isAlive } from './processes.ts'
+import { isAlive, isStopped } from './processes.ts'
 import { removeDirectory, temporaryDirectory } from './temporary.ts'
 import { until } from './until.ts'
 import { type Files, type WorkTree, workTree } from './work-tree.ts'
@@ -112,6 +112,22 @@ export class FaultLab {
     }
   }
 
+  /** Does it while PM2 is killed at the point. It has to be done all the same, and all to be well within 15 s. */
+  async outlivesPm2(operation: Operation, point: Failpoint): Promise<void> {
+    await this.#standUp()
+    await operation.prepare?.()
+    await this.allIsWell()
+    await this.#arm(point, 'stop')
+    const done = operation.run()
+    await until(`${point} to be reached`, () => isStopped(this.pilot.pid))
+    const lost = performance.now()
+    process.kill(Number(await readFile(join(this.pilot.home, 'pm2', 'pm2.pid'), 'utf8')), 'SIGKILL')
+    process.kill(this.pilot.pid, 'SIGCONT')
+    assert.ok(await done, `not done when PM2 was lost at ${point}`)
+    await this.allIsWell()
+    assert.ok(performance.now() - lost < 15_000, `${Math.round(performance.now() - lost)} ms`)
+  }
+
   /** No row, folder or process is left over; what runs is what the database says; both projects answer. */
   async allIsWell(): Promise<void> {
     const { home } = this.pilot
@@ -209,7 +225,7 @@ export class FaultLab {
     return this.pilot.load(project, { rate: 30, timeoutMs: 30_000 })
   }
 
-  async #arm(point: Failpoint, fault: Fault): Promise<void> {
+  async #arm(point: Failpoint, fault: Fault | 'stop'): Promise<void> {
     await writeFile(this.#armed, `${point}:${fault}`)
   }
 

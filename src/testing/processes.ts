@@ -56,6 +56,11 @@ export async function isAlive(pid: number): Promise<boolean> {
   return stat !== '' && afterName(stat)[0] !== 'Z'
 }
 
+/** Has a SIGSTOP put it to rest? */
+export async function isStopped(pid: number): Promise<boolean> {
+  return afterName(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))[0] === 'T'
+}
+
 /** Proportional memory (PSS: shared pages are split between those who share them), bytes. */
 export async function proportionalMemory(pids: readonly number[]): Promise<number> {
   let sum = 0
