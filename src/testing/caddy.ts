@@ -14,7 +14,12 @@ export interface Caddy {
   /** PEM of its own authority, and the file it lies in. */
   readonly authority: string
   readonly authorityFile: string
+  readonly pid: number
   log(): string
+  /** Ends it as a crash would. */
+  kill(): Promise<void>
+  /** Starts it again, with the same ports and certificates. */
+  start(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -33,7 +38,53 @@ export interface CaddyOptions {
 export async function startCaddy(options: CaddyOptions): Promise<Caddy> {
   const folder = await temporaryDirectory('caddy')
   const [httpPort, httpsPort] = await freePorts()
-  const child = spawn('caddy', ['run', '--adapter', 'caddyfile', '--config', join(root, 'Caddyfile')], {
+  const authorityFile = join(folder, 'caddy', 'pki', 'authorities', 'local', 'root.crt')
+  let log = ''
+  const launch = async () => {
+    const child = spawnCaddy(folder, { httpPort, httpsPort }, options)
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (piece: string) => {
+        log += piece
+      })
+    }
+    try {
+      return { child, authority: await ready(child, options.domain, authorityFile, httpsPort) }
+    } catch (error) {
+      await end(child, 'SIGTERM')
+      throw new Error(`${error instanceof Error ? error.message : String(error)}\n${log}`)
+    }
+  }
+  const remove = () => removeDirectory(folder)
+  let running = await launch().catch(async (error: unknown) => {
+    await remove()
+    throw error
+  })
+  return {
+    httpPort,
+    httpsPort,
+    authority: running.authority,
+    authorityFile,
+    get pid() {
+      return running.child.pid ?? 0
+    },
+    log: () => log,
+    kill: () => end(running.child, 'SIGKILL'),
+    async start() {
+      running = await launch()
+    },
+    async stop() {
+      await end(running.child, 'SIGTERM')
+      await remove()
+    },
+  }
+}
+
+function spawnCaddy(
+  folder: string,
+  ports: { readonly httpPort: number; readonly httpsPort: number },
+  options: CaddyOptions,
+): ChildProcess {
+  return spawn('caddy', ['run', '--adapter', 'caddyfile', '--config', join(root, 'Caddyfile')], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -46,24 +97,10 @@ export async function startCaddy(options: CaddyOptions): Promise<Caddy> {
       NODEPILOT_TLS_ASK: options.ask ?? new URL('/tls/ask', options.upstream).href,
       // Its own authority; the machine's list of trusted ones is left alone.
       NODEPILOT_CERTIFICATES: 'local_certs\nskip_install_trust',
-      NODEPILOT_HTTP_PORT: String(httpPort),
-      NODEPILOT_HTTPS_PORT: String(httpsPort),
-      NODEPILOT_CADDY_ADMIN: 'off',
+      NODEPILOT_HTTP_PORT: String(ports.httpPort),
+      NODEPILOT_HTTPS_PORT: String(ports.httpsPort),
     },
   })
-  const log = collect(child)
-  const stop = async () => {
-    await end(child)
-    await removeDirectory(folder)
-  }
-  const authorityFile = join(folder, 'caddy', 'pki', 'authorities', 'local', 'root.crt')
-  try {
-    const authority = await ready(child, options.domain, authorityFile, httpsPort)
-    return { httpPort, httpsPort, authority, authorityFile, log, stop }
-  } catch (error) {
-    await stop()
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${log()}`)
-  }
 }
 
 /** The domain's certificate is there, made a moment after the port opens; a Caddy that ended has said why. */
@@ -93,23 +130,13 @@ async function ready(
   }
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
-  child.kill('SIGTERM')
+  child.kill(signal)
   const late = setTimeout(() => child.kill('SIGKILL'), 5_000)
   await ended
   clearTimeout(late)
-}
-
-function collect(child: ChildProcess): () => string {
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (piece: string) => {
-      text += piece
-    })
-  }
-  return () => text
 }
 
 async function handshake(port: number, servername: string, ca: string): Promise<void> {

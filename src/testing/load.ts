@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http'
+import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface LoadOptions {
@@ -9,6 +10,8 @@ export interface LoadOptions {
   readonly timeoutMs?: number
   readonly host: string
   readonly port: number
+  /** PEM of the only authority to trust: then by HTTPS, with the host as the name. */
+  readonly ca?: string
 }
 
 export interface LoadReport {
@@ -38,7 +41,9 @@ export interface Load {
  * so that a stall is seen instead of waited out.
  */
 export function startLoad(options: LoadOptions): Load {
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 })
+  const { ca, host } = options
+  const pool = { keepAlive: true, maxSockets: 256 }
+  const agent = ca === undefined ? new Agent(pool) : new SecureAgent({ ...pool, ca, servername: host })
   const tally = new Tally()
   const ender = new AbortController()
   const sending = sendOnSchedule(options, agent, tally, ender.signal)
@@ -67,8 +72,9 @@ async function sendOnSchedule(options: LoadOptions, agent: Agent, tally: Tally, 
 
 function sendOne(options: LoadOptions, agent: Agent, tally: Tally, due: number): void {
   const finish = tally.begin(due)
-  const { host, port, path = '/', timeoutMs = 10_000 } = options
-  const sent = request({ host: '127.0.0.1', port, path, headers: { host }, agent }, (response) => {
+  const { host, port, ca, path = '/', timeoutMs = 10_000 } = options
+  const ask = ca === undefined ? request : secureRequest
+  const sent = ask({ host: '127.0.0.1', port, path, headers: { host }, agent }, (response) => {
     let body = ''
     response.setEncoding('utf8').on('data', (text: string) => {
       body += text
