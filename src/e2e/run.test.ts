@@ -94,6 +94,18 @@ describe('one-off commands', { timeout: 240_000 }, () => {
     assert.equal(await extra(), 0)
   })
 
+  test('over the memory limit of the project it is ended with all of it, and says why', async () => {
+    const limit = (memoryLimitMb: number | null) =>
+      pilot.api('/api/project/shop', { method: 'PATCH', body: { memoryLimitMb } })
+    assert.equal((await limit(200)).status, 200)
+    const hog = 'const a = []; setInterval(() => a.push(Buffer.alloc(5e6, 1)), 20)'
+    const lines = await run(sh(`setsid node -e "${hog}" & sleep 300`))
+    assert.equal((await limit(null)).status, 200)
+    assert.equal(lines.at(-1)?.exitCode, 137)
+    assert.equal(lines.at(-1)?.error?.code, 'out_of_memory')
+    await until('nothing of it is left', async () => (await extra()) === 0)
+  })
+
   test('what it leaves in the background ends with it', async () => {
     await run(sh('setsid sleep 600 >/dev/null 2>&1 & exit 0'))
     assert.equal(await extra(), 0)

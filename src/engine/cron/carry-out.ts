@@ -5,6 +5,7 @@ import type { CronOutcome } from '../domain/cron-run.ts'
 import { asRefusal, isRefusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { freeIndex, oneOff } from '../pipeline/one-off.ts'
+import { memoryWatch } from '../pipeline/one-off-memory.ts'
 import { type Command, describeExit, type Exit, run, wasKilled } from '../shell.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { boundedOutput } from './output.ts'
@@ -61,6 +62,7 @@ async function execute(
     const exit = await run(command, {
       signal,
       timeoutMs: job.timeoutMs,
+      ...memoryWatch(project),
       job: cronMark(ctx.paths.home, id),
       onLine: (line) => output.write(hidden(line)),
     })
@@ -75,7 +77,8 @@ async function commandOf(ctx: Context, { project, job, release }: CronWork, inde
   const directory = ctx.paths.release(project.name, release.slug)
   const { number, plan } = release
   const envVars = varsAtRun(release)
-  const place = { project: project.name, release: number, directory, envVars, plan }
+  const { memoryLimitMb } = project
+  const place = { project: project.name, release: number, directory, envVars, plan, memoryLimitMb }
   const command = await oneOff(ctx, place, `cron.${index}`, ['/bin/sh', '-c', job.command])
   return { ...command, env: { ...command.env, NODEPILOT_CRON: job.name } }
 }
@@ -99,6 +102,7 @@ function ended(ctx: Context, { project, job }: CronWork, error: unknown): CronOu
   }
   const { code, message } = asRefusal(error)
   if (code === 'cancelled') return { status: 'cancelled', error: { code, message: 'it was cancelled' } }
+  if (code === 'out_of_memory') return { status: 'failed', error: { code, message } }
   ctx.report.error(`the job ${job.name} of ${project.name}`, error)
   return { status: 'failed', error: { code, message } }
 }

@@ -5,62 +5,11 @@ import { existsSync } from 'node:fs'
 import { appendFile, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
-import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { ada, revisionOf } from '../../testing/engine-lab.ts'
 import { until } from '../../testing/until.ts'
 import { isRefusal } from '../domain/refusal.ts'
-import { processesWithEnvironment } from '../shell.ts'
 import { cronMark } from './carry-out.ts'
-
-const minute = 60_000
-const begin = Date.parse('2026-03-01T12:00:30Z')
-
-interface Bench {
-  readonly lab: Lab
-  /** The clock goes on to so many minutes after 12:00:30, and the server looks. */
-  at(minutes: number): void
-  set(jobs: object[], project?: string): void
-  output(run: number): Promise<string>
-  runs(): string[]
-}
-
-/** `shop` is live; every job of it can be seen. */
-async function withShop(work: (bench: Bench) => Promise<void>, cronRuns = 4): Promise<void> {
-  let now = begin
-  const lab = await createLab({ clock: () => now, cronRuns })
-  try {
-    const project = await lab.project()
-    await lab.deploy(project, lab.commit(revisionOf('a')))
-    const shop = () => lab.engine.projects.get('shop')
-    await work({
-      lab,
-      at(minutes) {
-        now = begin + minutes * minute
-        lab.engine.cron.look()
-      },
-      set(jobs, name = 'shop') {
-        const cron = jobs.map((job) => ({
-          timezone: 'UTC',
-          timeoutMs: 60_000,
-          schedule: '* * * * *',
-          ...job,
-        }))
-        lab.store.projects.update(lab.engine.projects.get(name).id, { settings: { cron } as never })
-      },
-      async output(run) {
-        const lines: string[] = []
-        for await (const some of lab.engine.cron.output(shop(), run, AbortSignal.abort())) lines.push(...some)
-        return lines.join('\n')
-      },
-      runs: () =>
-        lab.engine.cron
-          .runs(shop(), { limit: 50 })
-          .map(({ job, status, exitCode }) => `${job} ${status} ${exitCode}`)
-          .reverse(),
-    })
-  } finally {
-    await lab.close()
-  }
-}
+import { begin, minute, withShop } from './testbed.suite.ts'
 
 test('a job runs in the files and with the environment of the live release, and what it says is kept', async () => {
   await withShop(async ({ lab, at, set, output }) => {
@@ -169,26 +118,6 @@ test('a run of the old release goes on while a new one takes over, and its files
   })
 })
 
-test('a run that takes too long, or is cancelled, ends with everything it has started', async () => {
-  await withShop(async ({ lab, at, set, runs, output }) => {
-    const shop = () => lab.engine.projects.get('shop')
-    const forever = 'setsid sh -c "echo away; exec sleep 600" & echo here; exec sleep 600'
-    set([
-      { name: 'late', command: forever, timeoutMs: 1000 },
-      { name: 'unwanted', command: forever },
-    ])
-    at(1)
-    await until('it has begun', async () => (await output(2)).includes('away'))
-    lab.engine.cron.cancel(shop(), lab.engine.cron.find(shop(), 2), ada)
-    await lab.engine.cron.idle()
-    assert.deepEqual(runs(), ['late failed null', 'unwanted cancelled null'])
-    assert.equal(lab.engine.cron.find(shop(), 1).error?.code, 'timeout')
-    for (const id of [1, 2]) {
-      assert.deepEqual(await processesWithEnvironment(`NODEPILOT_JOB=${cronMark(lab.home, id)}`), [])
-    }
-  })
-})
-
 test('a hundred jobs of one minute run a few at a time, and all of them run', async () => {
   await withShop(async ({ lab, at, set, runs }) => {
     const log = path.join(lab.home, 'log')
@@ -268,38 +197,6 @@ test('a deleted project takes its runs with it', async () => {
     await lab.engine.cron.idle()
     assert.equal(existsSync(lab.paths.projectLogs('shop')), false)
     assert.deepEqual(lab.store.cronRuns.list(shop.id, { limit: 5 }), [])
-  })
-})
-
-test('of each job the newest runs are kept, with their output', async () => {
-  await withShop(async ({ lab, at, set, runs }) => {
-    set([
-      { name: 'often', command: 'echo x' },
-      { name: 'rare', command: 'echo y', schedule: '1 12 * * *' },
-    ])
-    for (let n = 1; n <= 30; n++) {
-      at(n)
-      await lab.engine.cron.idle()
-    }
-    assert.equal(runs().filter((run) => run.startsWith('often')).length, 25)
-    assert.equal(runs().filter((run) => run.startsWith('rare')).length, 1)
-    assert.equal(existsSync(lab.paths.cronLog('shop', 1)), false)
-    // a month later
-    at(31 * 24 * 60)
-    await lab.engine.cron.idle()
-    assert.deepEqual(runs(), ['rare succeeded 0', 'often succeeded 0'])
-  })
-})
-
-test('of what a run writes the beginning and the end are kept, and no more', async () => {
-  await withShop(async ({ lab, at, set, output }) => {
-    set([{ name: 'talks', command: 'echo first; yes 12345678 | head -n 200000; echo last' }])
-    at(1)
-    await lab.engine.cron.idle()
-    const said = await output(1)
-    assert.ok(said.startsWith('first\n') && said.endsWith('\nlast'))
-    assert.ok(said.length < 270_000, `${said.length}`)
-    assert.match(said, /^… \d+ lines were left out: 256 kB are kept …$/m)
   })
 })
 

@@ -15,12 +15,14 @@ export interface Place {
   readonly directory: string
   readonly envVars: Readonly<Record<string, string>>
   readonly plan: Pick<ReleasePlan, 'node' | 'manager' | 'rootDir' | 'preview'>
+  /** The heap of Node is fitted to it; see `memoryWatch`. */
+  readonly memoryLimitMb?: number | null
 }
 
 /** A command with the directory, the environment and the powers of the release's instances, and no port. */
 export async function oneOff(
   ctx: Context,
-  { project, release, directory, envVars, plan }: Place,
+  { project, release, directory, envVars, plan, memoryLimitMb = null }: Place,
   name: `${string}.${number}`,
   argv: readonly [string, ...string[]],
 ): Promise<Command> {
@@ -37,7 +39,7 @@ export async function oneOff(
     rootDir,
     dataDirectory: ctx.paths.data(project),
     configVars: envVars,
-    memoryLimitMb: null,
+    memoryLimitMb,
     preview: plan.preview,
     system: await systemOf(ctx, plan),
   })

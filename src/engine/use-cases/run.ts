@@ -6,6 +6,7 @@ import { varsAtRun } from '../domain/config-vars.ts'
 import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import { freeIndex, oneOff } from '../pipeline/one-off.ts'
+import { memoryWatch } from '../pipeline/one-off-memory.ts'
 import { type Exit, type OutputStream, run } from '../shell.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
@@ -26,7 +27,7 @@ export interface RunOptions {
 }
 
 export interface RunResult {
-  /** As a shell tells it: 128 and the signal's number, 124 after the time limit, 127 for no such program. */
+  /** As a shell tells it: 128 and the signal's number, 124 after the time limit, 137 over the memory limit, 127 for no such program. */
   readonly exitCode: number
   /** Why it was ended, where it did not end by itself. */
   readonly refusal: Refusal | null
@@ -97,14 +98,17 @@ async function carryOut(
   const directory = ctx.paths.release(project.name, release.slug)
   const { number, plan } = release
   const envVars = varsAtRun(release)
-  const place = { project: project.name, release: number, directory, envVars, plan }
+  const { memoryLimitMb } = project
+  const place = { project: project.name, release: number, directory, envVars, plan, memoryLimitMb }
   try {
     const command = await oneOff(ctx, place, `run.${index}`, [program, ...args])
     const job = `${ctx.paths.home}#run-${randomUUID()}`
-    const exit = await run(command, { signal, timeoutMs, job, onLine: output, ...(full ? { full } : {}) })
+    const limits = { timeoutMs, ...memoryWatch(project) }
+    const exit = await run(command, { signal, job, onLine: output, ...limits, ...(full ? { full } : {}) })
     return { exitCode: codeOf(exit), refusal: null }
   } catch (error) {
     if (isRefusal(error, 'timeout')) return { exitCode: 124, refusal: timedOut(timeoutMs) }
+    if (isRefusal(error, 'out_of_memory')) return { exitCode: 137, refusal: error }
     if (signal.aborted) return { exitCode: 130, refusal: cancelled(signal.reason) }
     const code = (error as NodeJS.ErrnoException).code
     if (code !== 'ENOENT' && code !== 'EACCES') throw error
