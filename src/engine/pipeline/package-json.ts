@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { Refusal } from '../domain/refusal.ts'
+import { readTreeFile } from './tree-file.ts'
 
 /** What NodePilot reads of a `package.json`. As tolerant as npm: entries it would ignore are dropped. */
 
@@ -37,18 +37,17 @@ export const packageJsonSchema = z.looseObject({
 
 export type PackageJson = z.infer<typeof packageJsonSchema>
 
+/** Bytes. */
+const largest = 2_000_000
+
 /**
  * Reads `<root>/<folder>/package.json`; null where there is none. Refuses with `rejected_tree`, naming the
  * file as the pusher knows it, when it is not JSON or not the shape npm understands.
  */
 export async function readPackageJson(root: string, folder = ''): Promise<PackageJson | null> {
   const name = path.posix.join(folder, 'package.json')
-  const text = await readFile(path.join(root, name), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
-    if (error.code === 'EISDIR') throw refuse(name, 'is a folder')
-    throw error
-  })
-  return text === null ? null : parsePackageJson(text, name)
+  const bytes = await readTreeFile(root, name, largest)
+  return bytes === null ? null : parsePackageJson(bytes.toString('utf8'), name)
 }
 
 /** As `readPackageJson`, from text that is already there. `name` is for the sentence. */

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type AppFile, parseAppFile } from '../domain/app-file.ts'
 import { Refusal } from '../domain/refusal.ts'
 import { type AppConfig, type AppWords, resolveApp } from './app-config.ts'
 import { type AppFolder, findAppFolder } from './app-folder.ts'
 import { type Procfile, readProcfile } from './procfile.ts'
+import { readTreeFile } from './tree-file.ts'
 
 /** An app as its files and the settings of its project describe it, before anything of it is run. */
 export interface App extends AppFolder {
@@ -50,16 +50,6 @@ async function ownFile(slug: string, rootDir: string): Promise<AppFile | null> {
 
 async function readAppFile(slug: string, folder: string): Promise<AppFile | null> {
   const name = path.posix.join(folder, fileName)
-  const bytes = await readFile(path.join(slug, name)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
-    if (error.code === 'EISDIR') throw refuse(name, 'it is a folder')
-    throw error
-  })
-  if (bytes === null) return null
-  if (bytes.length > largest) throw refuse(name, 'it has more than 100 kB')
-  return parseAppFile(bytes.toString('utf8'), name)
-}
-
-function refuse(name: string, what: string): Refusal {
-  return new Refusal('rejected_tree', `${name}: ${what}`, { hint: `correct ${name}, commit, push again` })
+  const bytes = await readTreeFile(slug, name, largest)
+  return bytes === null ? null : parseAppFile(bytes.toString('utf8'), name)
 }

@@ -1,7 +1,8 @@
-import { access, readdir, readFile } from 'node:fs/promises'
+import { access, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type PackageJson, readPackageJson } from '../package-json.ts'
-import { isInside, type Lockfile, sourceReaders } from './lockfile.ts'
+import { readTreeFile } from '../tree-file.ts'
+import { isInside, type Lockfile, largestLockfile, sourceReaders } from './lockfile.ts'
 import type { ManagerKind } from './run-install.ts'
 import { pnpmPatterns, workspaceFolders } from './workspaces.ts'
 
@@ -33,7 +34,7 @@ const reasons: readonly (readonly [file: string, pattern: RegExp])[] = [
   ['.pnpmfile.mjs', /^/],
   [
     '.npmrc',
-    /^\s*(modules-dir|virtual-store-dir|lockfile-dir|shared-workspace-lockfile|pnpmfile|cafile)\s*=/m,
+    /^[ \t]*(modules-dir|virtual-store-dir|lockfile-dir|shared-workspace-lockfile|pnpmfile|cafile)\s*=/m,
   ],
   [
     'pnpm-workspace.yaml',
@@ -41,7 +42,7 @@ const reasons: readonly (readonly [file: string, pattern: RegExp])[] = [
   ],
   ['.yarnrc', /^["']?(--|yarn-offline-mirror|cafile|modules-folder)/m],
   ['.yarnrc.yml', /^(httpsCaFilePath|virtualFolder|constraintsPath)\s*:/m],
-  ['bunfig.toml', /^\s*(globalDir|cafile|dir)\s*=/m],
+  ['bunfig.toml', /^[ \t]*(globalDir|cafile|dir)\s*=/m],
 ]
 
 /** Null without a lockfile. Refuses a pnpm-workspace.yaml that cannot be read with `install_failed`. */
@@ -75,7 +76,7 @@ async function firstOf(
   files: readonly string[],
 ): Promise<Pick<Lockfile, 'file' | 'bytes'> | null> {
   for (const file of files) {
-    const bytes = await readFile(path.join(slug, file)).catch(() => null)
+    const bytes = await readTreeFile(slug, file, largestLockfile)
     if (bytes) return { file, bytes }
   }
   return null
@@ -110,7 +111,7 @@ function unkeepableOverride(app: PackageJson): string | null {
 
 async function unkeepableFile(slug: string): Promise<string | null> {
   for (const [file, pattern] of reasons) {
-    const text = await readFile(path.join(slug, file), 'utf8').catch(() => null)
+    const text = await readSettings(slug, file)
     const setting = text === null ? undefined : pattern.exec(text)?.[0].trim()
     if (setting !== undefined)
       return setting ? `${file} sets ${setting.replace(/[=:\s].*$/, '')}` : `it has a ${file}`
@@ -132,15 +133,26 @@ async function extraFiles(
   packages: readonly { readonly packageJson: PackageJson }[],
 ): Promise<string[]> {
   const settings = await existing(slug, settingsOf[kind])
-  const texts = await Promise.all(settings.map((file) => readFile(path.join(slug, file), 'utf8')))
+  const texts = await Promise.all(settings.map(async (file) => (await readSettings(slug, file)) ?? ''))
   texts.push(...packages.map(({ packageJson }) => JSON.stringify(packageJson)))
-  const patches = texts.flatMap((text) =>
-    [...text.matchAll(/[\w./@+~-]+\.patch\b/g)].map(([match]) =>
-      path.posix.normalize(match.replace(/^~\//, '')),
-    ),
-  )
+  const patches = texts.flatMap(patchesIn).map((file) => path.posix.normalize(file.replace(/^~\//, '')))
   const plugins = kind === 'berry' ? await filesIn(slug, '.yarn/plugins') : []
   return [...new Set([...settings, ...(await existing(slug, patches.filter(isInside))), ...plugins])].sort()
+}
+
+/** Word by word: a pattern for the whole path would go over a long word again from each of its characters. */
+function patchesIn(text: string): string[] {
+  return (text.match(/[\w./@+~-]+/g) ?? []).flatMap((word) => {
+    const end = word.lastIndexOf('.patch')
+    return end > 0 ? [word.slice(0, end + '.patch'.length)] : []
+  })
+}
+
+/** Bytes; looked at with patterns, as a whole. */
+const largestSettings = 1_000_000
+
+async function readSettings(slug: string, file: string): Promise<string | null> {
+  return (await readTreeFile(slug, file, largestSettings))?.toString('utf8') ?? null
 }
 
 async function existing(slug: string, files: readonly string[]): Promise<string[]> {

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { Refusal } from '../../domain/refusal.ts'
+import { readTreeFile } from '../tree-file.ts'
 
 /** What is known from a lockfile about the shape of the tree that will be installed. */
 export interface Lockfile {
@@ -39,13 +39,13 @@ const schema = z.looseObject({
 })
 type Entries = Record<string, z.infer<typeof entry>>
 
+/** Bytes. */
+export const largestLockfile = 50_000_000
+
 /** Null without a lockfile. npm-shrinkwrap.json wins, as with npm. Refuses a broken one with `install_failed`. */
 export async function readLockfile(slug: string): Promise<Lockfile | null> {
   for (const file of ['npm-shrinkwrap.json', 'package-lock.json'] as const) {
-    const bytes = await readFile(path.join(slug, file)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null
-      throw error
-    })
+    const bytes = await readTreeFile(slug, file, largestLockfile)
     if (bytes) return parseLockfile(file, bytes)
   }
   return null

@@ -48,6 +48,8 @@ const commands: Readonly<Record<ManagerKind, (run: InstallRun, tools: BuildTools
 
 /** Lines kept of an explanation: the code comes first, a compiler's output may follow. */
 const longestExplanation = 400
+/** Of one of them, characters. */
+const longestHeard = 600
 
 /** Refuses with `install_failed`, `disk_full`, `out_of_memory`, and as `shell.run` does. */
 export async function runInstall(install: InstallRun, job: BuildJob, tools: BuildTools): Promise<void> {
@@ -64,7 +66,8 @@ export async function runInstall(install: InstallRun, job: BuildJob, tools: Buil
       if (line.trim() === '' || isNoise(line)) return
       job.say(line)
       const error = kind === 'npm' ? /^npm (?:error|ERR!) ?(.*)$/.exec(line)?.[1] : line
-      if (error !== undefined) heard.push(error)
+      // patterns go over all of it together, and install scripts of strangers write it
+      if (error !== undefined) heard.push(error.slice(0, longestHeard))
       // of npm's the first lines matter, others come to the point at the end
       if (heard.length > longestExplanation) kind === 'npm' ? heard.pop() : heard.shift()
     },

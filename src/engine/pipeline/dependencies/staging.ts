@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type PackageJson, readPackageJson } from '../package-json.ts'
+import { readTreeFile } from '../tree-file.ts'
 import type { Lockfile } from './lockfile.ts'
 import type { ManagerKind } from './run-install.ts'
 import type { PackageManager, Toolchain } from './toolchain.ts'
@@ -41,7 +42,10 @@ const linkedFields = [...rootFields, 'name', 'version', 'bin', 'directories']
 
 /** Settings that make npm look elsewhere than at these files, or build another kind of tree. */
 const unkeepableSettings =
-  /^\s*(install-links|cafile|prefix|global|location|workspaces?|globalconfig|userconfig)\s*=/m
+  /^[ \t]*(install-links|cafile|prefix|global|location|workspaces?|globalconfig|userconfig)\s*=/m
+
+/** Bytes. */
+const largestNpmrc = 1_000_000
 
 export async function planStaging(
   slug: string,
@@ -50,7 +54,7 @@ export async function planStaging(
   kind: ManagerKind = 'npm',
 ): Promise<Staging> {
   if (kind !== 'npm') return planForeign(slug, lockfile, kind)
-  const npmrc = await readFile(path.join(slug, '.npmrc'), 'utf8').catch(() => null)
+  const npmrc = (await readTreeFile(slug, '.npmrc', largestNpmrc))?.toString('utf8') ?? null
   const files: { path: string; content: string | Buffer }[] = [
     { path: 'package.json', content: reduce(app, rootFields) },
     { path: lockfile.file, content: lockfile.bytes },
@@ -189,7 +193,7 @@ function unkeepableSetting(npmrc: string | null): string | null {
 }
 
 function variablesOf(npmrc: string | null): string[] {
-  const names = [...(npmrc ?? '').matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\?|:?-[^}]*)?\}/g)].map(
+  const names = [...(npmrc ?? '').matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\?|:?-[^}\n]{0,500})?\}/g)].map(
     (match) => match[1] ?? '',
   )
   return [...new Set(names)].sort()

@@ -16,4 +16,4 @@ export async function leadToRegistry(directory: string, registry: string | undef
   )
 }
 
-const publicAddress = /^(\s+resolved ")https?:\/\/registry\.(?:yarnpkg\.com|npmjs\.org)\//gm
+const publicAddress = /^([ \t]+resolved ")https?:\/\/registry\.(?:yarnpkg\.com|npmjs\.org)\//gm

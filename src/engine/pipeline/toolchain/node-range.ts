@@ -32,7 +32,8 @@ export function readNodeWish(asked: string): NodeWish | null {
   if (/^lts(\/\*)?$/.test(word)) return { kind: 'lts', back: 0 }
   const back = /^lts\/-(\d{1,2})$/.exec(word)?.[1]
   if (back !== undefined) return { kind: 'lts', back: Number(back) }
-  const major = codenames[word.replace(/^lts\//, '')]
+  const name = word.replace(/^lts\//, '')
+  const major = Object.hasOwn(codenames, name) ? codenames[name] : undefined
   if (major !== undefined) return { kind: 'range', range: `^${major}.0.0` }
   const range = semver.validRange(asked, { loose: true })
   return range === null ? null : { kind: 'range', range: range === '' ? '*' : range }
