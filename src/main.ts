@@ -166,7 +166,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
       async fetch(name, from, signal) {
         const place = {
           directory: await repositories.create(name),
-          scratch: paths.run,
+          scratch: paths.fetches,
           environment: { ...environment, ...proxiesOf(config.npmEnvironment) },
           allowLocal: config.allowLocalFetch,
           maxPackBytes: config.limits.packBytes,

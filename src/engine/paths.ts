@@ -13,6 +13,8 @@ export interface Paths {
   readonly run: string
   readonly cache: string
   readonly uploads: string
+  /** Keys, while git uses them. */
+  readonly fetches: string
   readonly pm2Home: string
   readonly backups: string
   readonly serverSocket: string
@@ -49,6 +51,7 @@ export function createPaths(home: string): Paths {
     run: at('run'),
     cache: at('cache'),
     uploads: at('run', 'uploads'),
+    fetches: at('run', 'fetches'),
     pm2Home: at('pm2'),
     backups: at('backups'),
     serverSocket: at('run', 'server.sock'),

@@ -275,10 +275,13 @@ test('half-made directories and uploads of a dead server are removed, kept relea
       await symlink('9', path.join(releases, '10'))
       await mkdir(lab.paths.uploads, { recursive: true })
       await writeFile(path.join(lab.paths.uploads, 'half'), 'x')
+      await mkdir(path.join(lab.paths.fetches, 'fetch-x'), { recursive: true })
+      await writeFile(path.join(lab.paths.fetches, 'fetch-x', 'key'), 'of a fetch that was killed')
     },
     async (lab) => {
       assert.deepEqual(await lab.releasesOnDisk('shop'), ['1', '2'])
       await assert.rejects(access(lab.paths.uploads))
+      await assert.rejects(access(lab.paths.fetches))
       assert.equal(await lab.visit('shop.localhost'), '200 v2')
     },
   )

@@ -25,7 +25,10 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
   // its installs and builds did not die with the server
   for (const { id } of interrupted) await endJob(jobOf(ctx, id))
   await endInterruptedRuns(ctx)
-  await rm(ctx.paths.uploads, { recursive: true, force: true })
+  ctx.store.hookDeliveries.forgetUnfinished()
+  for (const folder of [ctx.paths.uploads, ctx.paths.fetches]) {
+    await rm(folder, { recursive: true, force: true })
+  }
   for (const name of interruptedRemovals(ctx)) {
     await nowOrLater(ctx, `removing what ${name} has left`, () => finishRemoval(ctx, name))
   }

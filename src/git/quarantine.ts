@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { removeStaleLocks } from './upkeep.ts'
+import { removeHalfPacks, removeStaleLocks } from './upkeep.ts'
 
 /**
  * Counts the pushes that run in each repository. When the last one has ended, what killed ones left of
@@ -30,6 +30,7 @@ export async function sweepQuarantines(root: string): Promise<void> {
   for (const name of await readdir(root)) {
     await sweep(join(root, name))
     await removeStaleLocks(join(root, name), 0, Date.now())
+    await removeHalfPacks(join(root, name))
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -12,8 +12,10 @@ import type { FetchFrom } from '../engine/domain/remote.ts'
 import { GitRig, hooksDirectory } from '../testing/git-rig.ts'
 import { startSshServer } from '../testing/ssh-server.ts'
 import { removeDirectory, temporaryDirectory } from '../testing/temporary.ts'
+import { sweepQuarantines } from './quarantine.ts'
 import { type FetchPlace, fetchedRef, fetchRemote } from './remote-fetch.ts'
 import { createRepositories } from './repository.ts'
+import { halfPacks, removeHalfPacks } from './upkeep.ts'
 
 const never = new AbortController().signal
 
@@ -127,6 +129,17 @@ describe('fetching from a remote', { timeout: 120_000 }, () => {
       refused('too_large', /more than this server takes/),
     )
     assert.equal(await refs(), before)
+    assert.deepEqual(await halfPacks(place.directory), [])
+  })
+
+  test('half a pack of a killed git goes, and what was there before stays', async () => {
+    const pack = path.join(place.directory, 'objects', 'pack')
+    await mkdir(pack, { recursive: true })
+    for (const name of ['tmp_pack_old', 'tmp_pack_new']) await writeFile(path.join(pack, name), 'half')
+    await removeHalfPacks(place.directory, ['tmp_pack_old'])
+    assert.deepEqual(await halfPacks(place.directory), ['tmp_pack_old'])
+    await sweepQuarantines(path.dirname(place.directory))
+    assert.deepEqual(await halfPacks(place.directory), [])
   })
 
   test('without the leave to, nothing of this machine is fetched', async () => {

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { Refusal } from '../engine/domain/refusal.ts'
@@ -8,11 +8,12 @@ import { leadsInside, parseRemoteUrl, type RemoteUrl } from '../engine/domain/re
 import { type Command, type Exit, run } from '../engine/shell.ts'
 import { refNameProblem } from './ref-name.ts'
 import { type Environment, gitEnvironment, shaPattern } from './repository.ts'
+import { halfPacks, removeHalfPacks } from './upkeep.ts'
 
 export interface FetchPlace {
   /** The bare repository. */
   readonly directory: string
-  /** Where a folder for keys may be made; it is removed again. */
+  /** Where a folder for keys is made and removed again; whoever starts the server empties it. */
   readonly scratch: string
   /** PATH and HOME, and the proxies of the network. */
   readonly environment: Environment
@@ -39,6 +40,7 @@ export async function fetchRemote(place: FetchPlace, from: FetchFrom, signal: Ab
   const remote = parseRemoteUrl(from.url, place.allowLocal)
   if (refNameProblem(`refs/heads/${from.branch}`) !== null) throw failed('that is not the name of a branch')
   const address = await addressOf(remote, place.allowLocal)
+  await mkdir(place.scratch, { recursive: true, mode: 0o700 })
   const folder = await mkdtemp(join(place.scratch, 'fetch-'))
   try {
     const knownHosts = join(folder, 'known_hosts')
@@ -48,11 +50,24 @@ export async function fetchRemote(place: FetchPlace, from: FetchFrom, signal: Ab
     const pin =
       remote.protocol === 'ssh' ? [] : [`http.curloptResolve=${remote.host}:${remote.port}:${address}`]
     const command = fetchCommand(place, remote, from.branch, access, pin)
-    const exit = await run(command, { signal, timeoutMs, maxOutputBytes: 1_000_000 })
+    const exit = await runOrNothing(place, command, signal)
     if (exit.code !== 0) throw refusalOf(exit, from)
     return { sha: await fetchedSha(place), knownHosts: await readFile(knownHosts, 'utf8') }
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** What was too large, or was cancelled, does not stay on the disk as half a pack. */
+async function runOrNothing({ directory }: FetchPlace, command: Command, signal: AbortSignal): Promise<Exit> {
+  const before = await halfPacks(directory)
+  let done = false
+  try {
+    const exit = await run(command, { signal, timeoutMs, maxOutputBytes: 1_000_000 })
+    done = exit.code === 0
+    return exit
+  } finally {
+    if (!done) await removeHalfPacks(directory, before)
   }
 }
 

@@ -55,6 +55,21 @@ export async function removeStaleLocks(directory: string, olderThanMs: number, n
   }
 }
 
+/**
+ * Removes packs that a killed git had not finished: git itself keeps them for two weeks. `unless` were there before.
+ * A repack that runs meanwhile fails by it, and is made up for by the next.
+ */
+export async function removeHalfPacks(directory: string, unless: readonly string[] = []): Promise<void> {
+  for (const name of await halfPacks(directory)) {
+    if (!unless.includes(name)) await rm(join(directory, 'objects', 'pack', name), { force: true })
+  }
+}
+
+export async function halfPacks(directory: string): Promise<string[]> {
+  const names = await readdir(join(directory, 'objects', 'pack')).catch(() => [])
+  return names.filter((name) => name.startsWith('tmp_'))
+}
+
 /** Exactly these have a ref of their own afterwards; one whose commit is gone already is passed over. */
 async function holdCommits(
   directory: string,

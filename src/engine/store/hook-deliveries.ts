@@ -31,6 +31,7 @@ export function createHookDeliveries(db: Db, now: () => string) {
   )
   const forget = db.prepare('DELETE FROM hook_deliveries WHERE id = ?')
   const list = db.prepare('SELECT * FROM hook_deliveries WHERE project_id = ? ORDER BY id DESC LIMIT ?')
+  const unfinished = db.prepare("DELETE FROM hook_deliveries WHERE result = 'ignored' AND reason IS NULL")
   const prune = db.prepare('DELETE FROM hook_deliveries WHERE received_at < ?')
   return {
     /** Null: the same was delivered before. */
@@ -44,6 +45,10 @@ export function createHookDeliveries(db: Db, now: () => string) {
     /** It could not be acted on: the sender may try again. */
     forget(id: number): void {
       forget.run(id)
+    },
+    /** At start: what a server that was killed had taken and not acted on. The sender may try again. */
+    forgetUnfinished(): void {
+      unfinished.run()
     },
     /** Newest first. */
     list(projectId: number, limit: number): Delivery[] {

@@ -13,6 +13,8 @@ export type FetchCase = ReturnType<typeof createFetchCase>
 export interface FetchOptions extends By {
   /** Ends as `superseded` where the tip of the branch is live already; else it is deployed once more. */
   readonly onlyNews?: boolean
+  /** The remote is about to be asked: what is pushed there from now on may be missed. */
+  readonly onFetching?: () => void
   /** The commit that was fetched, before anything is made of it. */
   readonly onFetched?: (sha: string) => void
 }
@@ -38,6 +40,7 @@ export function createFetchCase(ctx: Context) {
     let move: Move | null = null
     const proven = await attempt(ctx, request, async (work) => {
       const { name } = work.project
+      options.onFetching?.()
       const { sha } = await fetchTip(ctx, work)
       options.onFetched?.(sha)
       if (options.onlyNews) refuseWhatIsLive(ctx, work.project, sha)

@@ -165,6 +165,54 @@ test('two deliveries at once are one deployment; one that comes after the fetch 
   })
 })
 
+test('what is pushed while the remote is being asked is not missed', async () => {
+  await withRemote(async ({ lab, push, deployments, tip, ended }) => {
+    let answer = () => {}
+    const held = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    let asked = () => {}
+    const asking = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    let there = 'a'
+    lab.faults.fetch = async () => {
+      const sha = revisionOf(there)
+      asked()
+      await held
+      return { sha, knownHosts: '' }
+    }
+    assert.equal((await push('a')).deployment, 1)
+    await asking
+    tip('b')
+    there = 'b'
+    assert.equal((await push('b')).deployment, 2)
+    assert.equal((await push('b')).reason, 'joined a deployment under way')
+    answer()
+    await ended()
+    assert.deepEqual(deployments(), ['1 retired a webhook of github', '2 live b webhook of github'])
+  })
+})
+
+test('a delivery that a killed server did not act on may be delivered again', async () => {
+  await withRemote(async ({ lab, deliver, shop, deployments, ended }) => {
+    const payload = { n: 0, ref: 'refs/heads/main', after: revisionOf('a') }
+    await deliver(payload, { id: 'one' })
+    await ended()
+    await deliver({ ...payload, after: revisionOf('b') }, { event: 'issues', id: 'two' })
+    lab.db
+      .prepare("UPDATE hook_deliveries SET result = 'ignored', reason = NULL WHERE delivery = 'one'")
+      .run()
+    await lab.engine.reconcile()
+    assert.deepEqual(
+      lab.engine.remotes.deliveries(shop()).map(({ event }) => event),
+      ['issues'],
+    )
+    assert.equal((await deliver(payload, { id: 'one' })).result, 'nothing to do')
+    assert.equal(deployments().length, 1)
+  })
+})
+
 test('a deployment that fails leaves the branch where it was', async () => {
   await withRemote(async ({ lab, push, tip, deployments, shop, ended }) => {
     await push('a')

@@ -24,7 +24,9 @@ export type WebhookCases = ReturnType<typeof createWebhookCases>
 /** A fetch that was begun by a delivery and has not ended. */
 interface UnderWay {
   readonly number: Promise<number>
-  /** What it has found; null while it has not fetched yet, so that it will find all that was pushed until now. */
+  /** It has not asked the remote yet, so that it will find all that was pushed until now. */
+  waits: boolean
+  /** What it has found. */
   sha: string | null
 }
 
@@ -49,7 +51,7 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
       return { result: 'nothing to do', reason: `it is live already, as v${live.release}`, deployment: null }
     }
     const known = underWay.get(project.id)
-    if (known && (known.sha === null || known.sha === sha)) {
+    if (known && (known.waits || (sha !== null && known.sha === sha))) {
       return { result: 'deploying', reason: 'joined a deployment under way', deployment: await known.number }
     }
     return { result: 'deploying', reason: null, deployment: await begin(project, who) }
@@ -57,14 +59,18 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
 
   const begin = (project: ProjectRow, who: Who): Promise<number> => {
     const { promise, resolve, reject } = withResolvers<number>()
-    const mine: UnderWay = { number: promise, sha: null }
+    const mine: UnderWay = { number: promise, waits: true, sha: null }
     underWay.set(project.id, mine)
+    const onFetching = () => {
+      mine.waits = false
+    }
     const onFetched = (sha: string) => {
       mine.sha = sha
     }
+    const asWebhook = { who, onlyNews: true, onBegin: resolve, onFetching, onFetched, signal: ctx.closing }
     ctx.background.run(`fetching ${project.name}`, async () => {
       try {
-        await fetch(project, { who, onlyNews: true, onBegin: resolve, onFetched, signal: ctx.closing })
+        await fetch(project, asWebhook)
       } catch (error) {
         reject(error)
         // written down already
