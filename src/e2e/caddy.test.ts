@@ -102,6 +102,22 @@ describe('behind the real Caddy', { timeout: 240_000 }, () => {
     assert.equal((await fetchApp('shop')).status, 200)
   })
 
+  test('each name of a wildcard has a certificate of its own, and no other name below', async () => {
+    const added = await pilot.api('/api/project/shop/domains', {
+      method: 'POST',
+      body: { domain: '*.tenants.example' },
+    })
+    assert.equal(added.status, 201, added.text)
+    for (const host of ['ada.tenants.example', 'bob.tenants.example']) {
+      const seen = (await secure(caddy, host, '/')).json<{ headers: Record<string, string> }>().headers
+      assert.equal(seen.host, host)
+    }
+    await assert.rejects(secure(caddy, 'a.ada.tenants.example', '/'))
+    await assert.rejects(secure(caddy, 'tenants.example', '/'))
+    const removed = await pilot.api('/api/project/shop/domains/*.tenants.example', { method: 'DELETE' })
+    assert.equal(removed.status, 204, removed.text)
+  })
+
   test('a clone over HTTPS gives back what was pushed', async () => {
     const folder = await temporaryDirectory('clone')
     try {

@@ -2,10 +2,12 @@ import { address } from '../client/api.ts'
 import { confirm } from '../client/confirm.ts'
 import { projectOf } from '../client/project.ts'
 import type { Cli } from '../client/session.ts'
-import { listOf, nullable, object, type Read, read, text, withDefault } from '../client/shape.ts'
+import { boolean, listOf, nullable, object, type Read, read, text, withDefault } from '../client/shape.ts'
 
 const domain = object({
   domain: text,
+  unicode: withDefault(text, ''),
+  primary: withDefault(boolean, false),
   status: withDefault(text, ''),
   record: nullable(object({ type: text, name: text, value: text })),
 })
@@ -15,7 +17,11 @@ export async function list(cli: Cli): Promise<void> {
   const { api, project } = await projectOf(cli, undefined)
   const body = await api.get(address`/api/project/${project.name}/domains`)
   if (cli.out.json) return cli.out.document(body)
-  const rows = read(domains, body).domains.map((one) => [one.domain, one.status, advice(one)])
+  const rows = read(domains, body).domains.map((one) => [
+    `${nameOf(one)}${one.primary ? ' (primary)' : ''}`,
+    one.status,
+    advice(one),
+  ])
   if (rows.length === 0) return cli.out.note('there are no domains: nodepilot domains add shop.example.com')
   cli.out.table(['DOMAIN', 'DNS', 'RECORD'], rows)
 }
@@ -36,6 +42,25 @@ export async function check(cli: Cli, name: string): Promise<void> {
   show(cli, body, 'looked up')
 }
 
+/** The other hosts of the project lead on to it, or with `off` no longer. */
+export async function primary(
+  cli: Cli,
+  name: string,
+  { off = false, force = false }: { readonly off?: boolean; readonly force?: boolean },
+): Promise<void> {
+  const { api, project } = await projectOf(cli, undefined)
+  const { body } = await api.ask('PATCH', address`/api/project/${project.name}/domains/${name}`, {
+    body: { primary: !off, ...(force ? { force } : {}) },
+  })
+  if (cli.out.json) return cli.out.document(body)
+  const one = read(object({ domain }), body).domain
+  cli.out.line(
+    one.primary
+      ? `the other names of ${project.name} lead on to ${nameOf(one)}`
+      : `${nameOf(one)} is not the primary domain of ${project.name}`,
+  )
+}
+
 export async function remove(cli: Cli, name: string): Promise<void> {
   const { api, project } = await projectOf(cli, undefined)
   await confirm(cli, `Remove ${name} from ${project.name}? It stops answering there.`)
@@ -50,8 +75,14 @@ function show(cli: Cli, body: unknown, words: string): void {
     return
   }
   const one = read(object({ domain }), body).domain
-  cli.out.line(`${words} ${one.domain}${one.status === '' ? '' : ` (DNS: ${one.status})`}`)
+  cli.out.line(`${words} ${nameOf(one)}${one.status === '' ? '' : ` (DNS: ${one.status})`}`)
   if (one.status !== 'ok' && one.record) cli.out.note(`set this record: ${advice(one)}`)
+}
+
+/** `münchen.example (xn--mnchen-3ya.example)`: what is read, and what DNS knows. */
+function nameOf(one: Read<typeof domain>): string {
+  const { unicode } = one
+  return unicode === '' || unicode === one.domain ? one.domain : `${unicode} (${one.domain})`
 }
 
 function advice({ record }: Read<typeof domain>): string {

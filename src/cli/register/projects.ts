@@ -166,7 +166,7 @@ function registerSettings(program: Command, run: Run): void {
 }
 
 function registerDomains(program: Command, run: Run): void {
-  const domains = program.command('domains').summary('host names: list, add, rm, check')
+  const domains = program.command('domains').summary('host names: list, add, primary, rm, check')
   withExamples(domains, 'domains', 'domains add shop.example.com', 'domains rm shop.example.com')
   const load = () => import('../commands/domains.ts')
   domains
@@ -177,6 +177,14 @@ function registerDomains(program: Command, run: Run): void {
     .command('add <domain>')
     .summary('let the project answer at a host name of yours')
     .action((domain: string) => run(async (cli) => (await load()).add(cli, domain)))
+  domains
+    .command('primary <domain>')
+    .summary('let the other names of the project lead on to this one')
+    .option('--off', 'no longer')
+    .option('--force', 'also while its DNS does not lead here')
+    .action((domain: string, options: { readonly off?: boolean; readonly force?: boolean }) =>
+      run(async (cli) => (await load()).primary(cli, domain, options)),
+    )
   domains
     .command('rm <domain>')
     .summary('remove one')

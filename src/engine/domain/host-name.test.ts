@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hostName, isWithin } from './host-name.ts'
+import { hostName, isWithin, shownName, wildcardOf } from './host-name.ts'
 import { isRefusal } from './refusal.ts'
 
 test('a host name has one form, however it was typed', () => {
@@ -12,6 +12,8 @@ test('a host name has one form, however it was typed', () => {
     ['shop。example', 'shop.example'],
     ['xn--mnchen-3ya.example', 'xn--mnchen-3ya.example'],
     ['a.b.c.d.e.example', 'a.b.c.d.e.example'],
+    ['*.Shop.Example.', '*.shop.example'],
+    ['*.münchen.example', '*.xn--mnchen-3ya.example'],
   ] as const) {
     assert.equal(hostName(typed), kept)
   }
@@ -19,7 +21,20 @@ test('a host name has one form, however it was typed', () => {
 
 test('what is no host name is refused with what to give instead', () => {
   for (const typed of [
-    ...['', '.', 'shop', 'shop.', '..', 'a..b', '-a.example', 'a-.example', '*.example.com', 'a.*.example'],
+    ...[
+      '',
+      '.',
+      'shop',
+      'shop.',
+      '..',
+      'a..b',
+      '-a.example',
+      'a-.example',
+      '*',
+      '*.',
+      '*.*.example.com',
+      'a.*.example',
+    ],
     ...['127.0.0.1', '0x7f.1', '2130706433', '[::1]', '::1', '1.2.3', '١٢٧.0.0.1'],
     ...['https://shop.example', 'shop.example/x', 'shop.example:80', 'a@shop.example', 'shop.example?x'],
     ...[
@@ -52,4 +67,46 @@ test('a name is within a domain at its dots only', () => {
   assert.ok(isWithin('a.b.example.com', 'example.com'))
   assert.ok(!isWithin('anexample.com', 'example.com'))
   assert.ok(!isWithin('com', 'example.com'))
+})
+
+test('what nobody owns as a whole is refused, with and without a wildcard', () => {
+  for (const typed of [
+    'co.uk',
+    'github.io',
+    'Co.Uk.',
+    '*.co.uk',
+    '*.com',
+    '*.example',
+    'xn--55qx5d.cn',
+    '公司.cn',
+  ]) {
+    assert.throws(
+      () => hostName(typed),
+      (error) => isRefusal(error, 'invalid') && /belongs to nobody alone|not complete/.test(error.message),
+      typed,
+    )
+  }
+  assert.equal(hostName('shop.co.uk'), 'shop.co.uk')
+  assert.equal(hostName('*.shop.github.io'), '*.shop.github.io')
+})
+
+test('people read letters, unless scripts are mixed that look alike', () => {
+  for (const [typed, shown] of [
+    ['shop.example', 'shop.example'],
+    ['xn--mnchen-3ya.example', 'münchen.example'],
+    ['пример.example', 'пример.example'],
+    ['日本語テスト.example', '日本語テスト.example'],
+    ['日本shop.example', '日本shop.example'],
+    // with a Cyrillic а
+    ['p\u0430ypal.example', 'xn--pypal-4ve.example'],
+    ['*.xn--mnchen-3ya.example', '*.münchen.example'],
+  ] as const) {
+    assert.equal(shownName(hostName(typed)), shown)
+  }
+})
+
+test('a host belongs to the wildcard of its own level alone', () => {
+  assert.equal(wildcardOf('a.shop.example'), '*.shop.example')
+  assert.equal(wildcardOf('a.b.shop.example'), '*.b.shop.example')
+  assert.equal(wildcardOf('*.shop.example'), '*.shop.example')
 })

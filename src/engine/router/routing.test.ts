@@ -21,6 +21,34 @@ test('a project answers at its hosts in any case, with any port and with a trail
   }
 })
 
+test('a wildcard is every name directly below, unless that has a route of its own', async (t) => {
+  const router = await startRouterProcess(t)
+  await startPanel(t, router.panelSocket, (_, response) => response.end('panel'))
+  const app = (name: string) => startApp(t, (_, response) => response.end(name))
+  await router.routes(
+    {
+      hosts: ['shop.localhost', '*.shop.example', 'www.shop.net'],
+      primary: 'www.shop.net',
+      endpoints: [await app('wild')],
+    },
+    { project: 'blog', hosts: ['blog.shop.example'], endpoints: [await app('own')] },
+  )
+  for (const [host, status, body] of [
+    ['a.shop.example', 200, 'wild'],
+    ['B.Shop.Example.:80', 200, 'wild'],
+    ['blog.shop.example', 200, 'own'],
+    ['shop.localhost', 308, null],
+    ['shop.example', 404, null],
+    ['a.b.shop.example', 404, null],
+    ['*.shop.example', 400, null],
+    ['localhost', 200, 'panel'],
+  ] as const) {
+    const got = await get(router.port, { host })
+    assert.equal(got.status, status, host)
+    if (body !== null) assert.equal(got.body, body, host)
+  }
+})
+
 test('the base domain and every address of this machine lead to the panel, all else to a 404 page', async (t) => {
   const router = await startRouterProcess(t)
   await startPanel(t, router.panelSocket, (_, response) => response.end('panel'))

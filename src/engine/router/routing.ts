@@ -5,7 +5,7 @@ import { isThisMachine } from './host.ts'
 import { type Page, pages } from './pages.ts'
 import type { Found } from './search.ts'
 import { instanceOfClient, type Tags } from './sticky.ts'
-import { indexTable, type LiveTable } from './table.ts'
+import { indexTable, type LiveTable, routeOf } from './table.ts'
 import { Upstream } from './upstream.ts'
 import { Upstreams } from './upstreams.ts'
 
@@ -82,7 +82,7 @@ export class Routing {
   find(asked: Asked, avoid: Avoid): Destination {
     const { host } = asked
     const live = this.#live
-    const route = host === live?.baseDomain ? undefined : live?.routes.get(host)
+    const route = !live || host === live.baseDomain ? undefined : routeOf(live, host)
     if (!route) return this.#withoutRoute(host, avoid)
     const { project, release, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
@@ -104,7 +104,7 @@ export class Routing {
     this.#files.sweep(now)
   }
 
-  /** The host that a request for this one is sent on to; null: it is answered here. */
+  /** The host that a request for this one is sent on to; null: it is answered here, as names of a wildcard are. */
   movedTo(host: string): string | null {
     const live = this.#live
     const primary = host === live?.baseDomain ? undefined : live?.routes.get(host)?.primary

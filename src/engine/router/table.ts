@@ -41,6 +41,11 @@ export function indexTable(table: RouteTable): LiveTable {
   }
 }
 
+/** A host's own route, or that of the wildcard it belongs to. */
+export function routeOf({ routes }: LiveTable, host: string): Route | undefined {
+  return routes.get(host) ?? routes.get(`*${host.slice(host.indexOf('.'))}`)
+}
+
 export function endpointKey(endpoint: Endpoint): string {
   return `${endpoint.host}:${endpoint.port}`
 }

@@ -192,3 +192,45 @@ test('every change of a domain is written down with who made it', async () => {
     assert.deepEqual(actions, ['domain.remove', 'domain.primary', 'domain.add', 'project.create'])
   })
 })
+
+test('a wildcard is every name directly below, of one project', async () => {
+  const dns = { 'nodepilot-check.shop.example': ['192.0.2.1'] }
+  await withDns(dns, async ({ engine, router }) => {
+    const shop = await engine.projects.create({ name: 'shop' }, ada)
+    const blog = await engine.projects.create({ name: 'blog' }, ada)
+    const added = await engine.domains.add(shop, '*.shop.example', who)
+    assert.deepEqual(added.record, { type: 'A', name: '*.shop.example', value: '192.0.2.1' })
+    assert.equal((await engine.domains.check(shop, '*.shop.example')).status, 'ok')
+    assert.ok(engine.projects.answersAt('a.shop.example'))
+    assert.ok(!engine.projects.answersAt('a.b.shop.example'))
+    assert.ok(!engine.projects.answersAt('shop.example'))
+    await assert.rejects(engine.domains.add(blog, 'a.shop.example', who), coded('conflict'))
+    await engine.domains.add(shop, 'a.shop.example', who)
+    await engine.domains.add(blog, 'a.blog.example', who)
+    await assert.rejects(engine.domains.add(shop, '*.blog.example', who), (error: unknown) => {
+      return isRefusal(error, 'conflict') && !/a\.blog/.test(error.message)
+    })
+    await assert.rejects(
+      engine.domains.setPrimary(shop, '*.shop.example', { primary: true, force: true }, who),
+      coded('invalid'),
+    )
+    assert.deepEqual(router.route('shop.localhost')?.hosts, [
+      'shop.localhost',
+      '*.shop.example',
+      'a.shop.example',
+    ])
+  })
+})
+
+test('a wildcard over the names of this server is refused', async () => {
+  await withDns(
+    {},
+    async ({ engine }) => {
+      const shop = await engine.projects.create({ name: 'shop' }, ada)
+      for (const name of ['*.paas.corp.example', '*.corp.example', '*.x.paas.corp.example']) {
+        await assert.rejects(engine.domains.add(shop, name, who), coded('invalid'), name)
+      }
+    },
+    'paas.corp.example',
+  )
+})

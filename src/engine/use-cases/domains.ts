@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import type { Who } from '../domain/audit.ts'
-import { hostName, isWithin } from '../domain/host-name.ts'
+import { hostName, isWildcard, isWithin, shownName, wildcardOf } from '../domain/host-name.ts'
 import { Refusal } from '../domain/refusal.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
 import type { DomainRow, DomainStatus } from '../store/domains.ts'
@@ -16,6 +16,8 @@ export interface DnsRecord {
 }
 
 export interface Domain extends Omit<DomainRow, 'projectId'> {
+  /** As people read it, without punycode where that is safe. */
+  readonly unicode: string
   readonly record: DnsRecord
 }
 
@@ -27,6 +29,7 @@ export function createDomainCases(ctx: Context) {
 
   const view = ({ projectId: _, ...row }: DomainRow, ours: readonly string[]): Domain => ({
     ...row,
+    unicode: shownName(row.domain),
     record: recordFor(ctx, row.domain, ours),
   })
 
@@ -41,7 +44,7 @@ export function createDomainCases(ctx: Context) {
   }
 
   const look = async ({ domain }: DomainRow): Promise<void> => {
-    const [found, ours] = await Promise.all([ctx.network.resolve(domain), ownAddresses(ctx)])
+    const [found, ours] = await Promise.all([ctx.network.resolve(askedFor(domain)), ownAddresses(ctx)])
     store.domains.noteCheck(domain, statusOf(found, ours), found ?? [])
   }
 
@@ -86,6 +89,7 @@ export function createDomainCases(ctx: Context) {
       who: Who,
     ): Promise<Domain> {
       const { domain } = own(project, input)
+      if (primary) refuseWildcard(domain)
       if (primary && !force) {
         await look(own(project, domain))
         refuseElsewhere(own(project, domain))
@@ -118,7 +122,9 @@ export function createDomainCases(ctx: Context) {
 export function answersAt(ctx: Context, host: string): boolean {
   const { baseDomain } = ctx.addresses
   if (host === baseDomain) return true
-  if (!isWithin(host, baseDomain)) return ctx.store.domains.find(host) !== null
+  if (!isWithin(host, baseDomain)) {
+    return (ctx.store.domains.find(host) ?? ctx.store.domains.find(wildcardOf(host))) !== null
+  }
   const name = host.slice(0, -baseDomain.length - 1)
   return ctx.store.projects.find(name)?.name === name
 }
@@ -126,7 +132,12 @@ export function answersAt(ctx: Context, host: string): boolean {
 /** Names of the panel, of git and of the projects themselves never lead anywhere else. */
 function refuseOurs(ctx: Context, domain: string): void {
   const { baseDomain } = ctx.addresses
-  if (isWithin(domain, baseDomain) || isWithin(domain, 'localhost') || domain === ctx.network.hostname) {
+  const own = [baseDomain, ctx.network.hostname]
+  if (
+    isWithin(domain, baseDomain) ||
+    isWithin(domain, 'localhost') ||
+    own.some((name) => name === domain || wildcardOf(name) === domain)
+  ) {
     const below = domain !== baseDomain && isWithin(domain, baseDomain)
     const message = `${domain} belongs to this server`
     throw new Refusal('invalid', `domain: ${message}`, {
@@ -151,6 +162,12 @@ function refuseTaken(ctx: Context, project: ProjectRow, domain: string): void {
       },
     )
   }
+  const other = overlapping(ctx, project, domain)
+  if (other !== null) {
+    throw new Refusal('conflict', `domain: another project answers at ${other}, which ${domain} overlaps`, {
+      hint: 'remove it there first',
+    })
+  }
   if (ctx.store.domains.ofProject(project.id).length >= mostDomains) {
     throw new Refusal(
       'conflict',
@@ -160,6 +177,31 @@ function refuseTaken(ctx: Context, project: ProjectRow, domain: string): void {
       },
     )
   }
+}
+
+/** Whose names all belong to one project, shall not lose one of them to another. */
+function overlapping(ctx: Context, project: ProjectRow, domain: string): string | null {
+  if (!isWildcard(domain)) {
+    const wildcard = ctx.store.domains.find(wildcardOf(domain))
+    return wildcard && wildcard.projectId !== project.id ? wildcard.domain : null
+  }
+  const others = [...ctx.store.domains.byProject()].flatMap(([id, rows]) => (id === project.id ? [] : rows))
+  // which one it is, is nobody else's business
+  return others.some((row) => wildcardOf(row.domain) === domain) ? `a name below ${domain.slice(2)}` : null
+}
+
+function refuseWildcard(domain: string): void {
+  if (!isWildcard(domain)) return
+  const message = `${domain} is no name that others could lead to`
+  throw new Refusal('invalid', `primary: ${message}`, {
+    hint: 'add a whole name, and make that the primary one',
+    fields: [{ field: 'primary', message }],
+  })
+}
+
+/** One name stands for all of a wildcard. */
+function askedFor(domain: string): string {
+  return isWildcard(domain) ? `nodepilot-check.${domain.slice(2)}` : domain
 }
 
 function refuseElsewhere({ domain, status, found }: DomainRow): void {

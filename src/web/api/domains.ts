@@ -28,7 +28,7 @@ export function domainsApi({ engine }: Services): readonly Endpoint[] {
       tag,
       summary: 'Let a project answer at a domain',
       description:
-        'The project answers there at once; set the `record` at your DNS service. Behind Caddy it has a certificate with its first visit.',
+        '`*.shop.example` stands for every name directly below it. The project answers there at once; set the `record` at your DNS service. Behind Caddy it has a certificate with its first visit.',
       access: 'project.manage',
       body: schemas.addDomain,
       example: { body: { domain: 'www.shop.example' } },
@@ -86,6 +86,6 @@ export function domainsApi({ engine }: Services): readonly Endpoint[] {
   ]
 }
 
-function presentDomain({ domain, primary, status, record, found, checkedAt, createdAt }: Domain) {
-  return { domain, primary, status, record, found, checkedAt, createdAt }
+function presentDomain({ domain, unicode, primary, status, record, found, checkedAt, createdAt }: Domain) {
+  return { domain, unicode, primary, status, record, found, checkedAt, createdAt }
 }

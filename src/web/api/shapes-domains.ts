@@ -4,6 +4,10 @@ import { time } from './shapes.ts'
 export const domain = z
   .strictObject({
     domain: z.string().meta({ example: 'www.shop.example' }),
+    unicode: z.string().meta({
+      description: 'as people read it; where scripts are mixed that look alike, in punycode',
+      example: 'www.shop.example',
+    }),
     primary: z.boolean().meta({ description: 'the other hosts of the project lead on to it, with 308' }),
     status: z.enum(['ok', 'pending', 'mismatch']).meta({
       description: 'where DNS led at the last look: here; nowhere, or no answer; elsewhere',

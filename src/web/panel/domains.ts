@@ -120,7 +120,8 @@ function presented(domain: Domain, index: number, secure: boolean) {
     ...domain,
     // ids of a page begin with a letter and hold no dots
     key: `domain-${index}`,
-    url: `${secure ? 'https' : 'http'}://${domain.domain}/`,
+    // a wildcard is no address
+    url: domain.domain.startsWith('*.') ? null : `${secure ? 'https' : 'http'}://${domain.domain}/`,
     state: { ...states[status], sentence },
     certificate: secure
       ? 'Its certificate is fetched at the first visit over https, once DNS leads here.'
