@@ -17,6 +17,8 @@ export interface ProcessRow {
   readonly start: number
   /** User and system time together, clock ticks. */
   readonly cpu: number
+  /** Whether it has a controlling terminal: somebody sits there, or `script` and its like. */
+  readonly terminal: boolean
 }
 
 export type ProcessTable = ReadonlyMap<number, ProcessRow>
@@ -44,7 +46,7 @@ export function processRow(pid: number): ProcessRow | null {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   if (fields.length < 20 || fields[0] === 'Z' || fields[0] === 'X') return null
   const at = (index: number) => Number(fields[index])
-  return { pid, parent: at(1), session: at(3), start: at(19), cpu: at(11) + at(12) }
+  return { pid, parent: at(1), session: at(3), start: at(19), cpu: at(11) + at(12), terminal: at(4) !== 0 }
 }
 
 /** Clock ticks since boot, the clock of `ProcessRow.start`; untouched by changes of the wall clock. */

@@ -1,11 +1,11 @@
-import { lstat, realpath, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import { defaults } from '../domain/app-fields.ts'
 import { inForce, plainPlan } from '../domain/release-plan.ts'
 import type { GroupRef } from '../ports.ts'
-import { processesIn, signalAll, waitUntilGone } from '../processes.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
+import { endHidden } from './hidden-processes.ts'
 import { removeLeftovers } from './prune.ts'
 import { untilItCould } from './until-it-could.ts'
 
@@ -83,19 +83,6 @@ export async function discardFiles(
       const done = await ctx.turns.take(project.id, ctx.closing)
       await removeLeftovers(ctx, project.id, project.name).finally(done)
     })
-  }
-}
-
-/** What has left its tree, its session and its environment still works in the directory that goes. */
-async function endHidden(directory: string): Promise<void> {
-  const real = await realpath(directory).catch(() => null)
-  // a link to the files of another release: what works there may serve
-  if (real === null || (await lstat(directory)).isSymbolicLink()) return
-  for (let round = 0; round < 20; round++) {
-    const hidden = processesIn(real)
-    if (hidden.length === 0) return
-    signalAll(hidden, 'SIGKILL')
-    await waitUntilGone(hidden, 200)
   }
 }
 
