@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { words } from './words.ts'
 
-const { bytes, ms, time, since, spark, safeUrl, shortRevision, icon, plural, percent } = words
+const { answerTime, bytes, ms, time, since, spark, safeUrl, shortRevision, icon, plural, percent } = words
 const now = Date.parse('2026-01-02T12:00:00.000Z')
 
 test('sizes and durations are said as people say them', () => {
@@ -21,6 +21,7 @@ test('sizes and durations are said as people say them', () => {
     '3 h 20 min',
     '5 d 3 h',
   ])
+  assert.deepEqual([answerTime(0), answerTime(12), answerTime(null)], ['< 1 ms', '12 ms', '–'])
   assert.deepEqual([bytes(null), ms(undefined), percent(Number.NaN)], ['–', '–', '–'])
   assert.deepEqual([plural(1, 'project'), plural(0, 'project')], ['1 project', '0 projects'])
 })
@@ -32,6 +33,13 @@ test('a moment is said by its distance, with the exact one beside it', () => {
   assert.match(said, />3 h ago</)
   assert.match(since('2026-01-02T11:59:58.500Z', now), />1\.5 s</)
   assert.match(time(null), /never/)
+})
+
+test('what is yet to come is said so, and does not tick', () => {
+  const said = time('2026-01-02T12:00:31.000Z', now)
+  assert.match(said, />in 31 s</)
+  assert.doesNotMatch(said, /data-ago/)
+  assert.match(time('2026-01-02T11:59:58.000Z', now), /data-ago>just now</)
 })
 
 test('nothing that markup is made of gets out as markup', () => {

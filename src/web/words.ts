@@ -8,6 +8,7 @@ export const words = {
   since,
   bytes,
   ms,
+  answerTime,
   plural,
   percent,
   share,
@@ -26,7 +27,10 @@ function icon(name: string, extra = ''): string {
 function time(iso: string | null | undefined, now = Date.now()): string {
   if (!iso) return '<span class="muted">never</span>'
   const exact = `${iso.slice(0, 19).replace('T', ' ')} UTC`
-  return `<time datetime="${escapeHtml(iso)}" title="${escapeHtml(exact)}" data-ago>${ago(now - Date.parse(iso))}</time>`
+  const passed = now - Date.parse(iso)
+  // what is yet to come is not counted by the browser, whose clock may differ
+  const ticks = passed > -1_000 ? ' data-ago' : ''
+  return `<time datetime="${escapeHtml(iso)}" title="${escapeHtml(exact)}"${ticks}>${ago(passed)}</time>`
 }
 
 /** How long something has been going on; the panel's script lets it tick. */
@@ -37,7 +41,7 @@ function since(iso: string, now = Date.now()): string {
 function ago(passedMs: number): string {
   const seconds = Math.round(passedMs / 1000)
   if (!Number.isFinite(seconds)) return 'at an unknown time'
-  if (seconds < -60) return `in ${span(-seconds)}`
+  if (seconds < 0) return `in ${span(-seconds)}`
   return seconds < 10 ? 'just now' : `${span(seconds)} ago`
 }
 
@@ -77,6 +81,11 @@ function ms(duration: number | null | undefined): string {
   if (whole < 3_600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   if (whole < 86_400) return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`
   return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3_600)} h`
+}
+
+/** How long answers take: measured in whole milliseconds, and none takes no time. */
+function answerTime(duration: number | null | undefined): string {
+  return duration === 0 ? '< 1 ms' : ms(duration)
 }
 
 /** `1 project`, `5 projects` */

@@ -16,14 +16,18 @@ interface Setting {
 
 type Known = Readonly<Record<string, Setting>>
 
-/** `nodepilot settings`: all, with what they mean. */
+/** `nodepilot settings`: all, with what they mean. Long values are whole in `--json`. */
 export async function list(cli: Cli): Promise<void> {
   const { api, body } = await projectOf(cli, undefined)
   const values = valuesIn(body)
   const known = await fetchSettings(api)
   const set = Object.fromEntries(Object.keys(known).map((name) => [name, values[name] ?? null]))
   if (cli.out.json) return cli.out.document({ settings: set })
-  const rows = Object.entries(known).map(([name, { words }]) => [name, shown(set[name]), shorten(words, 60)])
+  const rows = Object.entries(known).map(([name, { words }]) => [
+    name,
+    shorten(shown(set[name]), 30),
+    words.replaceAll(/\bnull:/g, 'empty:'),
+  ])
   cli.out.table(['SETTING', 'VALUE', 'MEANS'], rows)
 }
 

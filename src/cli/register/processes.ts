@@ -76,10 +76,11 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
       run(async (cli) => (await import('../commands/metrics.ts')).metrics(cli, options.range)),
     )
 
-  program
+  const traffic = program
     .command('traffic')
     .summary('requests, errors and answer times, by release')
     .action(() => run(async (cli) => (await import('../commands/traffic.ts')).traffic(cli)))
+  withExamples(traffic, 'traffic', 'traffic -p shop --json')
 }
 
 /** Scheduled jobs. */

@@ -87,7 +87,7 @@ function registerConfig(program: Command, run: Run): void {
   const config = program
     .command('config')
     .alias('env')
-    .summary('config vars: list, set, unset, import, export')
+    .summary('config vars: list, get, set, unset, import, export')
   withExamples(
     config,
     'config',

@@ -41,6 +41,13 @@ export function registerServer(program: Command, run: Run, flags: () => GlobalFl
     )
   withExamples(disk, 'disk', 'disk --clean --json')
 
+  const keys = program.command('keys').summary('the keys that config vars are sealed with: rotate')
+  keys
+    .command('rotate')
+    .summary('seal all config vars of the server with a new key')
+    .action(() => run(async (cli) => (await import('../commands/keys.ts')).rotate(cli)))
+  withExamples(keys, 'keys rotate')
+
   const backup = program
     .command('backup')
     .summary('save database, repositories and data of this home, proved by a restore')

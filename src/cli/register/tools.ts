@@ -11,13 +11,6 @@ export function registerTools(program: Command, run: Run): void {
     .summary('look whether everything is as it should be, here and on the server')
     .action(() => run(async (cli) => (await import('../commands/doctor.ts')).doctor(cli)))
 
-  const keys = program.command('keys').summary('the keys that config vars are sealed with: rotate')
-  keys
-    .command('rotate')
-    .summary('seal all config vars of the server with a new key')
-    .action(() => run(async (cli) => (await import('../commands/keys.ts')).rotate(cli)))
-  withExamples(keys, 'keys rotate')
-
   const completion = program
     .command('completion <shell>')
     .summary('print a script that completes commands for bash, zsh or fish')

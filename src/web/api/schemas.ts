@@ -61,10 +61,24 @@ export const changeProject = z
       .nullable()
       .meta({ description: 'must answer 2xx or 3xx; null: the app file, else /' }),
     bootTimeoutMs: bootTimeoutMs.nullable().meta({ description: 'null: the app file, else 60,000 ms' }),
-    keepReleases: z.number().int().min(1).max(1000).nullable(),
-    privateModules: z.boolean(),
-    overlapWorkers: z.boolean(),
-    memoryLimitMb: z.number().int().min(32).max(1_048_576).nullable(),
+    keepReleases: z
+      .number()
+      .int()
+      .min(1)
+      .max(1000)
+      .nullable()
+      .meta({ description: 'releases to roll back to; null: as the server is set' }),
+    privateModules: z.boolean().meta({ description: 'each release gets a copy of node_modules of its own' }),
+    overlapWorkers: z
+      .boolean()
+      .meta({ description: 'workers of a new release do not wait for the old ones to end' }),
+    memoryLimitMb: z
+      .number()
+      .int()
+      .min(32)
+      .max(1_048_576)
+      .nullable()
+      .meta({ description: 'memory of each process with its children, MB; null: no limit' }),
     ...settingsChange.shape,
   })
   .partial()

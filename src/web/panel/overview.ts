@@ -9,6 +9,7 @@ import { requireSession } from '../session.ts'
 import { deployRow, deployRows, keptReleases } from './deploy-rows.ts'
 import type { FormProblem } from './form.ts'
 import { projectFrame, projectOfPage } from './project-frame.ts'
+import { projectStatus } from './status.ts'
 
 const recent = 8
 
@@ -60,19 +61,22 @@ async function overview(services: Services, c: Context<Env>, row: ProjectRow, ag
     failingJobs: engine.cron.failing(view.project),
     failure: newest?.status === 'failed' ? newest.error : null,
     use: useOf(services, view),
-    previews: previewsOf(services, c, row),
+    previews: again ? null : await previewsOf(services, c, row),
   }
   const live: Marked = mark('projects/overview-live', data)
   return { data, live }
 }
 
 /** Of its branches; for a preview, the project it belongs to. */
-function previewsOf({ engine, addresses }: Services, c: Context<Env>, row: ProjectRow) {
+async function previewsOf({ engine, addresses }: Services, c: Context<Env>, row: ProjectRow) {
   const parent = engine.previews.parentOf(row)
-  const list = engine.previews.list(row).map((one) => {
-    const newest = engine.deployments.list(one.project, { limit: 1 })[0] ?? null
-    return { ...presentPreview(one, addresses), failed: newest?.status === 'failed' }
-  })
+  const list = await Promise.all(
+    engine.previews.list(row).map(async (one) => {
+      const newest = engine.deployments.list(one.project, { limit: 1 })[0] ?? null
+      const state = projectStatus(await engine.projects.show(one.project), newest)
+      return { ...presentPreview(one, addresses), state }
+    }),
+  )
   const maySee = parent !== null && engine.access.allows(c.get('actor'), 'project.read', parent)
   return { list, on: row.settings.previews && row.preview === null, parent: maySee ? parent.name : null }
 }

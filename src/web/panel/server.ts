@@ -161,7 +161,7 @@ function shownProcess(process: SystemProcess) {
 const checkWords: Readonly<Record<string, readonly [name: string, well: string, remedy: string]>> = {
   database: ['Database', 'reads and writes', 'Look into the log of the server: the database cannot be read.'],
   runtime: ['PM2', 'answers', 'PM2 does not answer; NodePilot starts it again by itself within seconds.'],
-  router: ['Front door', 'answers', 'The front door does not answer; PM2 starts it again by itself.'],
+  router: ['Front door', 'answers', 'The front door does not answer; its keeper starts it again by itself.'],
   disk: ['Disk', 'has room', 'The disk is nearly full: remove what is not needed, or keep fewer releases.'],
 }
 

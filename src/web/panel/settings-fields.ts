@@ -5,7 +5,14 @@ import type { FormFields } from './form.ts'
 
 /** How the panel's form shows the settings of `engine/domain/settings.ts`: in cards, in the order of this table. */
 
-export const settingGroups = ['Build', 'Runtime', 'Front door', 'Previews'] as const
+export const settingGroups = [
+  'Resources',
+  'Build',
+  'Runtime',
+  'Front door',
+  'Previews',
+  'Scheduled jobs',
+] as const
 
 export interface SettingField {
   readonly group: (typeof settingGroups)[number]
@@ -34,6 +41,16 @@ const perhaps = {
   show: (value) => (value === null ? '' : value ? 'yes' : 'no'),
   read: (text) => (text === '' ? null : text === 'yes'),
 } as const satisfies Partial<SettingField>
+
+/** Milliseconds, which people are asked for as seconds. */
+function seconds(min: number, max: number) {
+  return {
+    type: 'number',
+    attributes: { min, max, step: 'any' },
+    show: (value) => (value === null ? '' : String(Number(value) / 1000)),
+    read: (text) => (text === '' ? null : Math.round(Number(text) * 1000)),
+  } as const satisfies Partial<SettingField>
+}
 
 export const settingFields: Readonly<Record<SettingName, SettingField>> = {
   rootDir: {
@@ -66,14 +83,13 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
   },
   buildTimeoutMs: {
     group: 'Build',
-    label: 'Time limit of a build command, in ms',
+    label: 'Time limit of a build command in seconds',
     hint: 'Empty: as the server is set.',
-    type: 'number',
-    attributes: { min: 1000, max: 86_400_000 },
+    ...seconds(1, 86_400),
   },
   buildMemoryMb: {
     group: 'Build',
-    label: 'Memory limit of a build command, in MB',
+    label: 'Memory limit of a build command in MB',
     hint: 'Of the command and everything it starts. Empty: as the server is set.',
     type: 'number',
     attributes: { min: 16, max: 10_000_000 },
@@ -93,15 +109,12 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
   },
   graceMs: {
     group: 'Runtime',
-    label: 'Grace period (seconds)',
+    label: 'Grace period in seconds',
     hint: 'From SIGTERM to SIGKILL. Empty: nodepilot.json, then 10 s.',
-    type: 'number',
-    attributes: { min: 0, max: 600, step: 'any' },
-    show: (value) => (value === null ? '' : String(Number(value) / 1000)),
-    read: (text) => (text === '' ? null : Math.round(Number(text) * 1000)),
+    ...seconds(0, 600),
   },
   memoryAction: {
-    group: 'Runtime',
+    group: 'Resources',
     label: 'Over the memory limit',
     type: 'choice',
     choices: [
@@ -147,7 +160,7 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
   },
   previewIdleDays: {
     group: 'Previews',
-    label: 'Remove unused previews after (days)',
+    label: 'Days until an unused preview is removed',
     type: 'number',
     attributes: { min: 1, max: 365 },
   },
@@ -159,7 +172,7 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
   },
   previewMemoryMb: {
     group: 'Previews',
-    label: 'Memory limit of a preview (MB)',
+    label: 'Memory limit of a preview in MB',
     hint: 'Empty: as of this project.',
     type: 'number',
     attributes: { min: 16, max: 1_000_000 },
@@ -171,8 +184,8 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     type: 'check',
   },
   cron: {
-    group: 'Runtime',
-    label: 'Scheduled jobs',
+    group: 'Scheduled jobs',
+    label: 'Jobs',
     hint: 'One a line: */5 * * * * node tick.js. Before it, where wanted: name:, TZ=Europe/Berlin, TIMEOUT=30m. Empty: those of nodepilot.json.',
     type: 'long',
     attributes: { maxlength: 60_000, autocomplete: 'off', spellcheck: 'false' },
