@@ -279,6 +279,6 @@ function badSetting(error: z.ZodError, origin: Record<string, string>): Refusal 
   const key = unknown ?? String(issue?.path[0] ?? '')
   const sentence = unknown ? 'there is no such setting' : issue?.message.toLowerCase()
   return new Refusal('invalid', `${origin[key] ?? key}: ${sentence}`, {
-    hint: 'the settings are listed in README.md under "Settings"',
+    hint: 'the settings are listed in docs/server.md',
   })
 }
