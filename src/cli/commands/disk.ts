@@ -44,6 +44,6 @@ export async function disk(cli: Cli, clean: boolean): Promise<void> {
     ]),
     ...report.parts.map((one) => [one.name, bytes(one.bytes), '', '', '', '']),
   ]
-  cli.out.table(['', 'ALL', 'RELEASES', 'DATA', 'REPOSITORY', 'LOGS'], rows)
+  cli.out.table(['WHAT', 'ALL', 'RELEASES', 'DATA', 'REPOSITORY', 'LOGS'], rows)
   cli.out.note(`${bytes(freeBytes)} of ${bytes(totalBytes)} are free; ${bytes(minFreeBytes)} stay free`)
 }
