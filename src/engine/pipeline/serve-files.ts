@@ -14,7 +14,8 @@ import { prepareFiles, routeFilesOf } from './static-files.ts'
 export interface FilesPlan {
   readonly project: ProjectRow
   readonly release: number
-  /** The slug. */
+  /** The release whose directory holds the files. */
+  readonly slug: number
   readonly directory: string
   readonly plan: ReleasePlan
   /** For the step's line: `static files of dist/`. */
@@ -27,7 +28,7 @@ export interface FilesPlan {
  */
 export async function serveFiles(
   ctx: Context,
-  { project, release, directory, plan, origin }: FilesPlan,
+  { project, release, slug, directory, plan, origin }: FilesPlan,
   site: StaticFiles,
   { journal, signal }: { readonly journal: Journal; readonly signal: AbortSignal },
 ): Promise<Group> {
@@ -35,7 +36,7 @@ export async function serveFiles(
   await journal.step('Start', async (step) => {
     step.note(origin)
     const earlier = earlierFolder(ctx, project)
-    const prepared = await prepareFiles(files, { signal, earlier })
+    const prepared = await prepareFiles(files, { signal, earlier, anew: slug === release })
     for (const name of prepared.leftOut)
       step.say(`warning: ${name} leads out of the folder: it is not served`)
     step.note(`${origin}: ${prepared.files}, ${size(prepared.bytes)}`)
@@ -57,7 +58,7 @@ export async function prepareRelease(ctx: Context, project: ProjectRow, release:
   const { slug, plan } = release
   if (plan.static === null) return
   const files = routeFilesOf(ctx.paths.release(project.name, slug), plan, plan.static)
-  await prepareFiles(files, { signal: ctx.closing, earlier: null })
+  await prepareFiles(files, { signal: ctx.closing, earlier: null, anew: false })
 }
 
 function newGeneration(ctx: Context): number {

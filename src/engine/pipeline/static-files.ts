@@ -1,7 +1,12 @@
-import { createHash } from 'node:crypto'
-import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { link, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import mime from 'mime-types'
+import { z } from 'zod'
+import { largestList } from '../domain/file-list.ts'
+import { Refusal } from '../domain/refusal.ts'
 import type { StaticFiles } from '../domain/release-plan.ts'
 import type { RouteFiles } from '../ports.ts'
 import { isCompressible, writeTwins } from './static-twins.ts'
@@ -30,23 +35,31 @@ export function routeFilesOf(
   return { directory: path.join(appFolder, directory), within: slug, index, spa }
 }
 
-export interface Prepared {
-  readonly files: number
-  readonly bytes: number
-  /** Links that lead out of the folder: they are not served. */
-  readonly leftOut: readonly string[]
+const made = z.object({
+  prepared: z.object({
+    files: z.number(),
+    bytes: z.number(),
+    /** Links that lead out of the folder: they are not served. */
+    leftOut: z.array(z.string()).readonly(),
+  }),
+})
+export type Prepared = z.infer<typeof made>['prepared']
+
+export interface PrepareOptions {
+  readonly signal: AbortSignal
+  /** The app's folder of a release before this one, whose twins are taken over. */
+  readonly earlier: string | null
+  /** The slug was just made: what lies there is of the app, which must not say what is served. */
+  readonly anew: boolean
 }
 
 /**
- * Makes the list and the twins; where they are there already, only reads them. `earlier` is the app's folder of a
- * release before this one, whose twins are taken over. Throws when the signal aborts.
+ * Makes the list and the twins; where they are there already, only reads them. Throws when the signal aborts; refuses
+ * with `too_large` more files than the front door can list.
  */
-export async function prepareFiles(
-  files: RouteFiles,
-  options: { readonly signal: AbortSignal; readonly earlier: string | null },
-): Promise<Prepared> {
-  const made = await readFile(files.index, 'utf8').catch(() => null)
-  if (made !== null) return (JSON.parse(made) as { prepared: Prepared }).prepared
+export async function prepareFiles(files: RouteFiles, options: PrepareOptions): Promise<Prepared> {
+  const before = options.anew ? null : await readMade(files.index)
+  if (before) return before
   const folder = path.dirname(files.index)
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
@@ -63,7 +76,9 @@ export async function prepareFiles(
   const bytes = entries.reduce((sum, entry) => sum + entry.size, 0)
   const prepared = { files: entries.length, bytes, leftOut }
   // whole or not at all: it says that everything else is there
-  await writeFile(`${files.index}.new`, JSON.stringify({ format: 1, prepared, files: list }))
+  const text = JSON.stringify({ format: 1, prepared, files: list })
+  if (Buffer.byteLength(text) > largestList) throw tooMany(entries.length)
+  await writeFile(`${files.index}.new`, text)
   await rename(`${files.index}.new`, files.index)
   return prepared
 }
@@ -71,14 +86,46 @@ export async function prepareFiles(
 async function listed(
   { name, real, size }: SiteEntry,
   folder: string,
-  { signal, earlier }: { readonly signal: AbortSignal; readonly earlier: string | null },
+  { signal, earlier }: PrepareOptions,
 ): Promise<object> {
   const type = typeOf(name)
+  if (!isCompressible(type, size)) return { type, hash: await hashOfFile(real, signal), encodings: [] }
   const bytes = await readFile(real)
-  const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 32)
-  if (!isCompressible(type, size)) return { type, hash, encodings: [] }
+  const hash = nameOf(createHash('sha256').update(bytes))
   const known = earlier === null ? [] : await takeOver(path.join(earlier, folderName), folder, hash)
   return { type, hash, encodings: known.length > 0 ? known : await writeTwins(bytes, folder, hash, signal) }
+}
+
+/** A film is not read into memory for it. */
+async function hashOfFile(file: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(file), hash, { signal })
+  return nameOf(hash)
+}
+
+function nameOf(hash: Hash): string {
+  return hash.digest('base64url').slice(0, 32)
+}
+
+/** Null where it is not ours any more: processes of the app may have written there since. */
+async function readMade(index: string): Promise<Prepared | null> {
+  try {
+    const found = await lstat(index)
+    if (!found.isFile() || found.size > largestList) return null
+    return made.parse(JSON.parse(await readFile(index, 'utf8'))).prepared
+  } catch {
+    return null
+  }
+}
+
+function tooMany(count: number): Refusal {
+  return new Refusal(
+    'too_large',
+    `static: there are ${count} files, more than can be served without a process`,
+    {
+      hint: 'serve them with a process of the app, or leave some away',
+    },
+  )
 }
 
 /** The same bytes have the same twins. */

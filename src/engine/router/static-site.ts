@@ -1,5 +1,6 @@
-import { readFile, realpath } from 'node:fs/promises'
+import { lstat, readFile, realpath } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
+import { largestList } from '../domain/file-list.ts'
 import type { RouteFiles } from '../ports.ts'
 
 /** One file of a site, as the list made with its release knows it. */
@@ -28,6 +29,9 @@ export type Found =
 
 /** Opens the files of a release. Throws where the list is not there or cannot be read. */
 export async function openSite({ directory, within: slug, index, spa }: RouteFiles): Promise<Site> {
+  const list = await lstat(index)
+  // the door is everybody's: a pipe would hold it, an endless file fill it
+  if (!list.isFile() || list.size > largestList) throw new Error('the list of files is none')
   const files = parseList(await readFile(index, 'utf8'))
   const [root, twins, outer] = await Promise.all(
     [directory, dirname(index), slug].map((one) => realpath(one)),
