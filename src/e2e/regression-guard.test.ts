@@ -117,6 +117,10 @@ describe('the regression guard', { timeout: 240_000 }, () => {
     assert.ok(releases.every(({ since }) => since !== null))
     assert.match(await page('/projects/shop/metrics'), /By release.*v3.*live.*v2.*100 %.*v1/)
     assert.match(
+      await page('/projects/shop'),
+      /v2 was switched back to v1.*The regression guard did it: 100 %/,
+    )
+    assert.match(
       await page('/projects/shop/deploys/2'),
       /v2 beside v1.*The regression guard switched back to v1.*100 %/,
     )

@@ -147,6 +147,9 @@ export function createDeploymentCases(ctx: Context) {
     /** Of many projects, newest first; `before` is the id of the last one of the page before. */
     listAll: (page: DeploymentsPage): Deployment[] => ctx.store.deployments.listAll(page),
 
+    /** The one that the regression guard has taken out of service for what is live now; null: it has not. */
+    switchedBack: (project: ProjectRow): Deployment | null => ctx.store.deployments.switchedBack(project.id),
+
     /** How many, by project and status. */
     counts: () => ctx.store.deployments.counts(),
 
