@@ -140,3 +140,19 @@ test('every answer that only informs is passed on, to clients that understand it
   const old = await sendRaw(router.port, `GET / HTTP/1.0\r\n${lines}`)
   assert.deepEqual(old.match(/^HTTP\/1\.1 \d+/gm), ['HTTP/1.1 200'])
 })
+
+test('an answer that ends with its connection is whole, also where its head came alone', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await rawApp(t, (socket) => {
+    socket.setNoDelay(true)
+    socket.write(`${ok}Content-Type: text/plain\r\n\r\n`)
+    setTimeout(() => socket.end('whole'), 100)
+  })
+  await router.routes({ endpoints: [app] })
+  assert.equal((await get(router.port)).body, 'whole')
+  const raw = await sendRaw(
+    router.port,
+    'GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: close\r\n\r\n',
+  )
+  assert.match(raw, /\r\n\r\n5\r\nwhole\r\n0\r\n\r\n$/)
+})

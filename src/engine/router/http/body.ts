@@ -2,7 +2,7 @@ import { ChunkedBody } from './chunked.ts'
 import type { Fields } from './fields.ts'
 import type { Framing } from './framing.ts'
 
-/** Takes bytes `from` to `to` of a piece that are to be passed on. */
+/** Takes bytes `from` to `to` of a piece that are to be passed on; at least one. */
 export type PassOn = (bytes: Buffer, from: number, to: number) => void
 
 /** Follows a body through the bytes that come, far enough to know where it ends. */
@@ -48,7 +48,8 @@ export class EndlessBody implements Body {
   readonly done = false
 
   read(bytes: Buffer, from: number, passOn: PassOn): number {
-    passOn(bytes, from, bytes.length)
+    // A head may come alone: a piece of nothing would be the last chunk of an answer that is wrapped in chunks.
+    if (from < bytes.length) passOn(bytes, from, bytes.length)
     return bytes.length
   }
 }
