@@ -230,7 +230,8 @@ export class Client {
   }
 
   #progress(state: ClientState): number {
-    if (state === 'writing') return this.#socket.writableLength
+    // How much has gone out, not how much is left: an app that is faster than its client refills that at once.
+    if (state === 'writing') return this.#socket.bytesWritten - this.#socket.writableLength
     return state === 'body' ? this.#pieces : this.#requests
   }
 }

@@ -100,6 +100,23 @@ test('a client that does not read its answer is given up, one that reads slowly 
   deaf.destroy()
 })
 
+test('a large answer may take longer than a client may stand still, as long as it moves', async (t) => {
+  const router = await startRouterProcess(t, { limits: { writeIdleMs: 2_500 } })
+  const app = await startApp(t, (_, response) => response.end(Buffer.alloc(24e6)))
+  await router.routes({ endpoints: [app] })
+  const socket = connect(router.port, '127.0.0.1')
+  socket.write(`GET / HTTP/1.1\r\n${head}Connection: close\r\n\r\n`)
+  let received = 0
+  // steadily and never at once: at every look there is as much left to write as at the one before
+  socket.on('data', (bytes) => {
+    received += bytes.length
+    socket.pause()
+    setTimeout(() => socket.resume(), (bytes.length / 24e6) * 8_000)
+  })
+  await once(socket, 'close')
+  assert.ok(received > 24e6, `${received}`)
+})
+
 test('a connection that is idle between requests is closed after a while, one in use stays', async (t) => {
   const router = await startRouterProcess(t, { limits: { keepAliveMs: 2_000 } })
   const app = await startApp(t, (_, response) => response.end('ok'))
