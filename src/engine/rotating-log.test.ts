@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -84,4 +85,33 @@ test('the number of parts may be none', async (t) => {
   for (let n = 0; n < 200; n++) writer.write(record(n))
   assert.deepEqual(parts(), [])
   assert.equal(numbers().at(-1), 199)
+})
+
+test('a burst of small records does not keep the writer busy with moving them', async (t) => {
+  const { file, log } = await scene(t, { limitBytes: 100_000_000, keep: 1 })
+  const writer = log()
+  const [count, one] = [400_000, record(7, 0)]
+  for (let n = 0; n < count; n++) writer.write(one)
+  await until('all is written', async () => statSync(file).size === count * one.length)
+})
+
+test('half a record that a full disk took is ended before the next one, whatever it refused meanwhile', async (t) => {
+  const { file, log } = await scene(t)
+  const mayWrite = (bytes: string) =>
+    execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`])
+  const survive = () => {}
+  process.on('SIGXFSZ', survive)
+  t.after(() => process.off('SIGXFSZ', survive))
+  const writer = log(true)
+  mayWrite('100')
+  try {
+    for (let n = 0; n < 4; n++) writer.write(record(n))
+  } finally {
+    mayWrite('unlimited')
+  }
+  writer.write(record(4))
+  const half = record(1)
+    .toString()
+    .slice(0, 100 - record(0).length)
+  assert.equal(readFileSync(file, 'utf8'), `${record(0)}${half}\n${record(4)}`)
 })
