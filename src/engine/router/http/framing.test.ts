@@ -36,6 +36,8 @@ test('a request has one length, one encoding, or neither', () => {
     [['Transfer-Encoding: "chunked"'], 400],
     [['Transfer-Encoding: chunked;q=1'], 400],
     [['Transfer-Encoding: '], 400],
+    [['Transfer-Encoding: chunked\xa0'], 400],
+    [['Transfer-Encoding: gzip,\xa0chunked'], 400],
     [['Transfer-Encoding: gzip, chunked'], 501],
     [['Transfer-Encoding: gzip', 'Transfer-Encoding: chunked'], 501],
   ] as const) {

@@ -51,7 +51,10 @@ export function answerFraming(
 }
 
 function requestEncoding(values: readonly string[]): Framing | 400 | 501 {
-  const codings = values.join(',').toLowerCase().split(',')
+  const text = values.join(',').toLowerCase()
+  // `trim` below takes a no-break space for one too, and others do not
+  if (/[^\t\x20-\x7e]/.test(text)) return 400
+  const codings = text.split(',')
   const last = codings.pop()?.trim()
   if (last !== 'chunked') return 400
   if (codings.length === 0) return chunked
