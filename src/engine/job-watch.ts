@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { readFile, statfs } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
-import { isAlive, type ProcessRow, processTable, signalAll, treeOf, waitUntilGone } from './processes.ts'
+import {
+  isAlive,
+  type ProcessRow,
+  processRow,
+  processTable,
+  signalAll,
+  treeOf,
+  waitUntilGone,
+} from './processes.ts'
 
 /**
  * Looks at everything that a command has started while it runs: how much memory it takes, how many processes there
@@ -34,10 +42,17 @@ const [glanceMs, suspicious] = [50, 150]
 /** Watches the tree of this process until `end` or the first breach, which it is told. Without /proc: nothing. */
 export function watchTree(root: number, limits: TreeLimits, onBreach: (breach: Breach) => void): TreeWatch {
   const seen = new Map<number, ProcessRow>()
+  const start = processRow(root)?.start
   const stop = new AbortController()
   const look = (): ProcessRow[] => {
     const table = processTable()
-    const roots = [root, ...[...seen.values()].filter((row) => table.get(row.pid)?.start === row.start)]
+    const self = table.get(root)
+    // its session may outlive it; but where a stranger has its pid by now, nothing of that session is left
+    const isStranger = self !== undefined && self.start !== start
+    const roots = [
+      ...(isStranger ? [] : [root]),
+      ...[...seen.values()].filter((row) => table.get(row.pid)?.start === row.start),
+    ]
     const members = new Map<number, ProcessRow>()
     for (const one of roots) {
       for (const row of treeOf(table, typeof one === 'number' ? one : one.pid)) members.set(row.pid, row)

@@ -297,9 +297,7 @@ function finish(ctx: Context, id: number, outcome: Outcome): void {
     ctx.store.deployments.finish(id, outcome)
   } catch (error) {
     ctx.report.error(`the end of deployment ${id} could not be written yet`, error)
-    const again = setTimeout(() => finish(ctx, id, outcome), 5_000)
-    again.unref()
-    ctx.closing.addEventListener('abort', () => clearTimeout(again), { once: true })
+    setTimeout(() => ctx.closing.aborted || finish(ctx, id, outcome), 5_000).unref()
   }
 }
 
