@@ -386,3 +386,23 @@ test("static files that an older version served by a process are the front door'
     },
   )
 })
+
+test('a server that starts with its clock a day ahead or behind restarts nothing, and deploys go on', async () => {
+  const lab = await createLab()
+  try {
+    const project = await lab.project()
+    await lab.deploy(project, lab.commit(revisionOf('a')))
+    await lab.settled()
+    const before = await lab.memory.list()
+    for (const [at, days] of [1, -1].entries()) {
+      const clock = () => Date.now() + days * 86_400_000
+      await lab.restart({ ...lab.deps, clock }).reconcile()
+      if (at === 0) assert.deepEqual(await lab.memory.list(), before)
+      await lab.deploy(project, lab.commit(revisionOf('b')))
+      assert.equal(await lab.visit('shop.localhost'), `200 v${at + 2}`)
+      await lab.engine.close()
+    }
+  } finally {
+    await lab.close()
+  }
+})

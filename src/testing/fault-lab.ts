@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Failpoint } from '../engine/failpoints.ts'
 import { app as appFiles, hello } from './apps.ts'
 import type { Answer } from './ask.ts'
@@ -10,13 +11,15 @@ import { assertLive } from './git-output.ts'
 import { nothingLeft } from './leftovers.ts'
 import type { Load } from './load.ts'
 import { type Pilot, startPilot } from './pilot.ts'
-import { isAlive, isStopped } from './processes.ts'
+import { appProcesses, isAlive, isStopped, processesOf } from './processes.ts'
 import { removeDirectory, temporaryDirectory } from './temporary.ts'
 import { until } from './until.ts'
 import { type Files, type WorkTree, workTree } from './work-tree.ts'
 import { disagreements } from './world.ts'
 
 export type Fault = 'kill' | 'throw'
+export const victims = ['server', 'PM2', 'router', 'keeper', 'app'] as const
+export type Victim = (typeof victims)[number]
 
 /** Something a user does, again and again. */
 export interface Operation {
@@ -128,6 +131,37 @@ export class FaultLab {
     assert.ok(performance.now() - lost < 15_000, `${Math.round(performance.now() - lost)} ms`)
   }
 
+  /** Does it while something is killed by hand, some ms after it began; whatever came of it, all is well afterwards. */
+  async isUnimpressed(operation: Operation, victim: Victim, afterMs: number): Promise<void> {
+    await this.#standUp()
+    await operation.prepare?.()
+    const done = operation.run().catch((error: unknown) => {
+      if (error instanceof assert.AssertionError) throw error
+    })
+    await pause(afterMs)
+    const pid = await this.#pidOf(victim)
+    killIfThere(pid)
+    if (victim === 'server') await this.pilot.exited()
+    await done
+    if (victim === 'server') await this.pilot.start()
+    // between the old socket and the new one lie a few ms in which a connection is refused
+    if (victim === 'keeper') {
+      await until('another keeper', async () => ![undefined, pid].includes(await this.#pidOf(victim)))
+      await until('the front door', async () => (await this.pilot.app('other')).status === 200)
+    }
+    await this.allIsWell()
+  }
+
+  async #pidOf(victim: Victim): Promise<number | undefined> {
+    const { home, pid } = this.pilot
+    if (victim === 'server') return pid
+    if (victim === 'PM2') return Number(await readFile(join(home, 'pm2', 'pm2.pid'), 'utf8'))
+    if (victim === 'app') return (await appProcesses(home, 'app'))[0]?.pid
+    const mine = await processesOf(home)
+    return mine.find(({ command }) => command.includes(victim === 'router' ? 'router/main.js' : 'keeper.sh'))
+      ?.pid
+  }
+
   /** No row, folder or process is left over; what runs is what the database says; both projects answer. */
   async allIsWell(): Promise<void> {
     const { home } = this.pilot
@@ -231,5 +265,14 @@ export class FaultLab {
 
   get #armed(): string {
     return join(this.#folder, 'armed')
+  }
+}
+
+/** It may have ended by itself since it was found. */
+function killIfThere(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
