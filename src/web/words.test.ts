@@ -21,7 +21,7 @@ test('sizes and durations are said as people say them', () => {
     '3 h 20 min',
     '5 d 3 h',
   ])
-  assert.deepEqual([answerTime(0), answerTime(12), answerTime(null)], ['< 1 ms', '12 ms', '–'])
+  assert.deepEqual([0, 0.4, 12, null].map(answerTime), ['< 1 ms', '< 1 ms', '12 ms', '–'])
   assert.deepEqual([bytes(null), ms(undefined), percent(Number.NaN)], ['–', '–', '–'])
   assert.deepEqual([plural(1, 'project'), plural(0, 'project')], ['1 project', '0 projects'])
 })

@@ -83,9 +83,9 @@ function ms(duration: number | null | undefined): string {
   return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3_600)} h`
 }
 
-/** How long answers take: measured in whole milliseconds, and none takes no time. */
+/** How long answers take: none takes no time. */
 function answerTime(duration: number | null | undefined): string {
-  return duration === 0 ? '< 1 ms' : ms(duration)
+  return typeof duration === 'number' && duration < 0.5 ? '< 1 ms' : ms(duration)
 }
 
 /** `1 project`, `5 projects` */
