@@ -57,7 +57,12 @@ async function visit(browser: Browser, pilot: Pilot, options: VisitorOptions): P
   const watched = await watchedPage(context)
   const user = options.as === undefined ? { username: pilot.user, password: pilot.password } : options.as
   const open = async (path: string) => {
-    const response = await watched.page.goto(path, { waitUntil: 'load' })
+    const go = () => watched.page.goto(path, { waitUntil: 'load' })
+    // a page that is just going somewhere itself takes the way from the first one
+    const response = await go().catch((error: unknown) => {
+      if (!String(error).includes('ERR_ABORTED')) throw error
+      return go()
+    })
     return response?.status() ?? 0
   }
   if (user) {
