@@ -38,6 +38,8 @@ const everyMs = 500
 const share = 1 / 25
 /** How often the number of tasks on the machine is read, which costs nothing, and how many more are suspicious. */
 const [glanceMs, suspicious] = [50, 150]
+/** So many are stopped before the first of them is ended. */
+const crowd = 50
 
 /** Watches the tree of this process until `end` or the first breach, which it is told. Without /proc: nothing. */
 export function watchTree(root: number, limits: TreeLimits, onBreach: (breach: Breach) => void): TreeWatch {
@@ -120,7 +122,8 @@ async function endTree(look: () => ProcessRow[]): Promise<void> {
     const left = look().filter(isAlive)
     if (left.length === 0) return
     let count = 0
-    for (let found = left; found.length > count && round > 0; found = look()) {
+    const multiplies = round > 0 || left.length > crowd
+    for (let found = left; found.length > count && multiplies; found = look()) {
       count = found.length
       signalAll(found, 'SIGSTOP')
     }

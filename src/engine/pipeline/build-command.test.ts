@@ -88,11 +88,9 @@ for (const [how, way] of ways) {
 
   test(`a fork bomb is ended, and leaves nothing, ${how}`, async () => {
     const bomb = 'b() { b & b & sleep 5; }; b'
-    const began = performance.now()
     const { result, job } = build(bomb, { isolation: way(), tree: { processes: 150 } })
     await assert.rejects(result, refused('build_failed', /started \d+ processes, and may have 150 at once/))
     assert.deepEqual(await left(job), [])
-    assert.ok(performance.now() - began < 15_000)
   })
 
   test(`a disk that runs full ends it, ${how}`, async () => {
