@@ -4,7 +4,7 @@ import type { Who } from '../domain/audit.ts'
 import { makeDeployKey } from '../domain/deploy-key.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Delivery, Remote, RemoteSecrets } from '../domain/remote.ts'
-import { parseRemoteUrl } from '../domain/remote-url.ts'
+import { parseRemoteUrl, type RemoteUrl } from '../domain/remote-url.ts'
 import type { ProjectRow } from '../store/projects.ts'
 
 export interface RemoteChange {
@@ -55,11 +55,11 @@ export function createRemoteCases(ctx: Context) {
      * Refuses with `invalid`.
      */
     set(project: ProjectRow, change: RemoteChange, who: Who): RemoteWithSecret {
-      const { url, host } = parseRemoteUrl(change.url.trim(), ctx.allowLocalFetch)
+      const { url, ...there } = parseRemoteUrl(change.url.trim(), ctx.allowLocalFetch)
       const before = store.remotes.find(project.id)
       const made = before ? null : makeSecrets(project)
       const secrets = made?.secrets ?? secretsOf(project)
-      const sameHost = before !== null && hostOf(before.url, ctx.allowLocalFetch) === host
+      const sameHost = before !== null && originOf(before.url, ctx.allowLocalFetch) === wordOf(there)
       const token = change.token === undefined ? (sameHost ? secrets.token : null) : change.token
       const username =
         token === null ? null : (change.username ?? (sameHost ? before.username : null) ?? 'git')
@@ -123,9 +123,14 @@ function makeSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`
 }
 
-function hostOf(url: string, allowLocal: boolean): string | null {
+/** Another port of the same host may be somebody else's, and http is read on the way. */
+function wordOf({ protocol, host, port }: Pick<RemoteUrl, 'protocol' | 'host' | 'port'>): string {
+  return `${protocol}://${host.toLowerCase()}:${port}`
+}
+
+function originOf(url: string, allowLocal: boolean): string | null {
   try {
-    return parseRemoteUrl(url, allowLocal).host
+    return wordOf(parseRemoteUrl(url, allowLocal))
   } catch {
     return null
   }

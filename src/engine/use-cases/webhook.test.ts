@@ -274,8 +274,11 @@ test('key, secret and token stay with the remote; a token does not go along to a
     assert.deepEqual({ ...secrets(shop()), token: null }, before)
     set(shop(), { url: 'https://example.org/ana/other.git' }, ada)
     assert.deepEqual([secrets(shop())?.token, find(shop())?.username], ['tok', 'ana'])
-    set(shop(), { url: 'https://example.com/ana/shop.git' }, ada)
-    assert.deepEqual([secrets(shop())?.token, find(shop())?.username], [null, null])
+    for (const url of ['https://example.com/ana/shop.git', 'https://example.org:444/ana/shop.git']) {
+      set(shop(), https, ada)
+      set(shop(), { url }, ada)
+      assert.deepEqual([secrets(shop())?.token, find(shop())?.username], [null, null])
+    }
     const dump = JSON.stringify(lab.db.prepare('SELECT * FROM remotes').all())
     for (const secret of [before?.privateKey, before?.webhookSecret]) assert.ok(!dump.includes(secret ?? 'x'))
     const audit = JSON.stringify(lab.db.prepare('SELECT * FROM audit').all())
