@@ -1,9 +1,9 @@
 import { after, before, describe, test } from 'node:test'
 import type { Failpoint } from '../../engine/failpoints.ts'
 import { FaultLab, type Operation } from '../../testing/fault-lab.ts'
-import { deploying, owning, releasing, running } from './walks.ts'
+import { deploying, owning, releasing, running, switchingOnAndOff } from './walks.ts'
 
-const walks = { ...deploying, ...releasing, ...running, ...owning }
+const walks = { ...deploying, ...releasing, ...running, ...switchingOnAndOff, ...owning }
 
 /** Where PM2 is asked for something next, or has just done something. */
 const moments: readonly (readonly [string, readonly Failpoint[]])[] = [

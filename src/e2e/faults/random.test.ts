@@ -1,13 +1,19 @@
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { FaultLab, type Operation, victims } from '../../testing/fault-lab.ts'
-import { deploying, owning, releasing, running, type Walk } from './walks.ts'
+import { deploying, owning, releasing, running, switchingOnAndOff, type Walk } from './walks.ts'
 
 /** As in `engine/random-walk.test.ts`, on the real thing: `NODEPILOT_WALKS` is the number of steps. */
 const seed = Number(process.env.NODEPILOT_SEED ?? 20_260_101)
 const steps = Number(process.env.NODEPILOT_WALKS ?? 20)
 
-const walks: Readonly<Record<string, Walk>> = { ...deploying, ...releasing, ...running, ...owning }
+const walks: Readonly<Record<string, Walk>> = {
+  ...deploying,
+  ...releasing,
+  ...running,
+  ...switchingOnAndOff,
+  ...owning,
+}
 
 const step = fc.record({
   name: fc.constantFrom(...Object.keys(walks)),

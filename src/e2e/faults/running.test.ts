@@ -2,7 +2,7 @@ import { after, before, describe, test } from 'node:test'
 import { FaultLab } from '../../testing/fault-lab.ts'
 import { everyCase, running } from './walks.ts'
 
-describe('restart, scale, stop, start, killed and failing at every step', { timeout: 290_000 }, () => {
+describe('restart and scale, killed and failing at every step', { timeout: 290_000 }, () => {
   let lab: FaultLab
 
   before(async () => {

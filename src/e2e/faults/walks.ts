@@ -96,6 +96,9 @@ export const running: Readonly<Record<string, Walk>> = {
       run: post(lab, 'scale', { web: 1, worker: 1 }),
     }),
   },
+}
+
+export const switchingOnAndOff: Readonly<Record<string, Walk>> = {
   stop: {
     points: ['processes.committing', ...routes, 'retire.drained', 'retire.ended', 'workers.ended'],
     operation: (lab) => ({ serves: false, prepare: post(lab, 'start'), run: post(lab, 'stop') }),
@@ -137,8 +140,8 @@ export const owning: Readonly<Record<string, Walk>> = {
   },
 }
 
-export const allWalks: readonly Walk[] = [deploying, releasing, running, owning].flatMap((walks) =>
-  Object.values(walks),
+export const allWalks: readonly Walk[] = [deploying, releasing, running, switchingOnAndOff, owning].flatMap(
+  (walks) => Object.values(walks),
 )
 
 /** A test for every operation, point and fault of these walks. */
