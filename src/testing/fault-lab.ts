@@ -124,9 +124,13 @@ export class FaultLab {
     const done = operation.run()
     await until(`${point} to be reached`, () => isStopped(this.pilot.pid))
     const lost = performance.now()
-    process.kill(Number(await readFile(join(this.pilot.home, 'pm2', 'pm2.pid'), 'utf8')), 'SIGKILL')
+    const before = [await this.#daemonPid(), ...(await appProcesses(this.pilot.home)).map(({ pid }) => pid)]
+    killIfThere(before[0])
     process.kill(this.pilot.pid, 'SIGCONT')
     assert.ok(await done, `not done when PM2 was lost at ${point}`)
+    // what the dead one has left looks well enough
+    const anyLeft = async () => (await Promise.all(before.map(isAlive))).includes(true)
+    await until('what PM2 had started to be gone', async () => !(await anyLeft()))
     await this.allIsWell()
     assert.ok(performance.now() - lost < 15_000, `${Math.round(performance.now() - lost)} ms`)
   }
@@ -152,10 +156,14 @@ export class FaultLab {
     await this.allIsWell()
   }
 
+  async #daemonPid(): Promise<number> {
+    return Number(await readFile(join(this.pilot.home, 'pm2', 'pm2.pid'), 'utf8'))
+  }
+
   async #pidOf(victim: Victim): Promise<number | undefined> {
     const { home, pid } = this.pilot
     if (victim === 'server') return pid
-    if (victim === 'PM2') return Number(await readFile(join(home, 'pm2', 'pm2.pid'), 'utf8'))
+    if (victim === 'PM2') return this.#daemonPid()
     if (victim === 'app') return (await appProcesses(home, 'app'))[0]?.pid
     const mine = await processesOf(home)
     return mine.find(({ command }) => command.includes(victim === 'router' ? 'router/main.js' : 'keeper.sh'))
