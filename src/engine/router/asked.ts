@@ -18,7 +18,10 @@ export interface Asked {
   readonly framing: Framing
   /** It asks to change the protocol, and that is passed on. */
   readonly isUpgrade: boolean
-  /** RFC 9110 9.2.2: may be sent again when a connection was lost before an answer began. */
+  /**
+   * Changes nothing (RFC 9110 9.2.1), so that it may go over any kept connection, and once more when that one was
+   * closed from the other side in that moment. All others go where a connection is known to be fresh, once.
+   */
   readonly replayable: boolean
   /** The client waits for "100 Continue" before it sends the body. */
   readonly expects: boolean
@@ -37,7 +40,7 @@ export interface Asked {
 /** The status of a request that no app must see. */
 export type Unfit = 400 | 501
 
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'DELETE', 'PUT'])
+const safe: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 export interface Arrival {
   readonly sender: Sender
@@ -72,7 +75,7 @@ export function readRequest(
     minor,
     framing,
     isUpgrade: upgrade !== null,
-    replayable: framing.kind === 'none' && idempotent.has(method),
+    replayable: framing.kind === 'none' && safe.has(method),
     expects: minor === 1 && fieldValue(fields, 'expect')?.toLowerCase() === '100-continue',
     keepAlive: minor === 1 ? !options.includes('close') : options.includes('keep-alive'),
     requestId,
