@@ -48,6 +48,7 @@ export type EngineDeps = Omit<
   | 'turns'
   | 'builds'
   | 'inOrder'
+  | 'handovers'
   | 'lastExits'
   | 'closing'
   | 'attempts'
@@ -79,6 +80,7 @@ export function createEngine(deps: EngineDeps) {
     turns: createTurns(),
     builds: createBuildGate(deps.limits.builds),
     inOrder: createOrder(),
+    handovers: new Set<number>(),
     lastExits: rememberExits(deps.runtime, { clock: deps.clock, appLog: secrets.appLog }),
     attempts: new Map(),
     runs: new Set(),

@@ -24,6 +24,8 @@ export const failpoints = {
   'processes.committing': 'a start, restart, stop or new number is about to stand',
   'routes.applying': 'the database has changed, the front door has not',
   'routes.applied': 'the front door has taken the new routes',
+  'handover.stopped':
+    'the old generation has ended to make room, requests wait, the new one has not been started',
   'retire.drained': 'old instances answer nothing any more, and run',
   'retire.ended': 'old instances have ended',
   'retire.pruned': 'old releases are gone',

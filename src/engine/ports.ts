@@ -217,6 +217,11 @@ export interface DrainReport {
   readonly left: number
 }
 
+/** How many requests wait. */
+export interface HoldReport {
+  readonly waiting: number
+}
+
 /** What one release of a project was asked, counted since the router started. */
 export interface TrafficCounts {
   readonly project: string
@@ -246,8 +251,16 @@ export interface TrafficReport {
 export interface Router {
   /** The whole table, all or nothing; resolves when it is in force. */
   apply(table: RouteTable): Promise<void>
-  /** Waits until no request is under way to these endpoints, `deadlineMs` at most. */
-  drain(endpoints: readonly Endpoint[], deadlineMs: number): Promise<DrainReport>
+  /**
+   * Waits until no request is under way to these endpoints, `deadlineMs` at most. WebSockets are closed with 1012
+   * (come again) and event streams cut after `endlessMs`, and at the deadline, which it is where it is not said.
+   */
+  drain(endpoints: readonly Endpoint[], deadlineMs: number, endlessMs?: number): Promise<DrainReport>
+  /**
+   * Keeps new requests of a project waiting while nothing may serve them, `ms` at most: then they are answered 503
+   * until the hold ends. 0 ends it, and those that wait go where the table in force says.
+   */
+  hold(project: string, ms: number): Promise<HoldReport>
   /** What a path would be answered with from files that have no route yet. Refuses where they cannot be read. */
   look(files: RouteFiles, path: string): Promise<{ readonly status: number }>
   /** Resolves when the front door answers. */

@@ -3,6 +3,7 @@ import type { Context } from './context.ts'
 import { endInterruptedRuns } from './cron/interrupted.ts'
 import type { Deployment } from './domain/deployment.ts'
 import { discard, groupsOf } from './pipeline/discard.ts'
+import { endForgottenHolds } from './pipeline/handover.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
 import { retireOld } from './pipeline/retire.ts'
 import { prepareRelease } from './pipeline/serve-files.ts'
@@ -36,6 +37,7 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
   await adoptStaticSites(ctx)
   await mendProcesses(ctx)
   await ctx.routes.apply()
+  ctx.background.run('ending forgotten waits', () => endForgottenHolds(ctx))
   for (const project of ctx.store.projects.list()) {
     retireOld(ctx, project)
     await makeFolders(ctx, project.name)
@@ -60,6 +62,8 @@ export async function mendProcesses(ctx: Context): Promise<void> {
       ctx.store.instances.ofProject(project.id, 'serving').map((row) => ({ project, row })),
     )
     .filter(({ row }) => !row.problem)
+    // it has made room: beside it, the one that is being started would not be alone
+    .filter(({ project, row }) => isWorker(row) || !ctx.handovers.has(project.id))
     .filter(({ project, row }) => !running.some((instance) => isSame(instance, project.name, row)))
   const web = missing.filter(({ row }) => !isWorker(row))
   await eachOf(web, 4, ({ project, row }) => startServing(ctx, project, row))

@@ -107,6 +107,15 @@ export const switchingOnAndOff: Readonly<Record<string, Walk>> = {
     points: [...boot, 'processes.committing', ...routes, 'workers.started'],
     operation: (lab) => ({ serves: false, prepare: post(lab, 'stop'), run: post(lab, 'start') }),
   },
+  // the last one: the setting stays
+  'a restart in place': {
+    points: ['handover.stopped', 'boot.started', 'boot.healthy', 'processes.committing', ...routes],
+    operation: (lab) => ({
+      serves: true,
+      prepare: () => lab.call('PATCH', '/api/project/app', { overlap: false }),
+      run: post(lab, 'restart'),
+    }),
+  },
 }
 
 export const owning: Readonly<Record<string, Walk>> = {

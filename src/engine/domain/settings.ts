@@ -58,6 +58,10 @@ export const projectSettings = z.strictObject({
     .boolean()
     .default(true)
     .meta({ description: 'two generations may run at once; false: requests wait while one takes over' }),
+  webSocketGraceMs: z.int().min(0).max(3_600_000).default(5_000).meta({
+    description:
+      'after a switch, WebSockets and event streams of the old release go on so long, ms; then 1012',
+  }),
   sticky: z
     .boolean()
     .default(false)

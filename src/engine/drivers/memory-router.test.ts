@@ -11,6 +11,9 @@ testRouter('memory router', async () => {
     router,
     endpoint: async () => ({ host: '127.0.0.1', port: port++ }),
     async ask(host) {
+      const project = router.route(host)?.project ?? ''
+      while (router.held(project) === 'waiting') await new Promise((resolve) => setTimeout(resolve, 5))
+      if (router.held(project) === 'over') return 'unavailable'
       const route = router.route(host)
       if (!route) return 'not found'
       if (route.state === 'running' && route.endpoints.length > 0) router.count(host)
@@ -33,6 +36,7 @@ test('a memory router that is told to fail refuses every call and keeps its tabl
     router.check(),
     router.apply({ ...table, version: 2 }),
     router.drain([], 1),
+    router.hold('shop', 1),
     router.traffic(),
   ]) {
     await assert.rejects(call, (error) => isRefusal(error, 'unavailable'))

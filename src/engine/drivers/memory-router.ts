@@ -11,6 +11,8 @@ export interface MemoryRouter extends Router {
   applied(): readonly RouteTable[]
   /** The route of a host, undefined where no project has it. */
   route(host: string): Route | undefined
+  /** Whether new requests of this project wait, or have waited for too long. */
+  held(project: string): 'none' | 'waiting' | 'over'
   /** Puts a request to an endpoint under way; the returned function ends it. */
   begin(endpoint: Endpoint): () => void
   /** Counts a request to a host as answered. */
@@ -26,6 +28,7 @@ export function createMemoryRouter(): MemoryRouter {
   const tables: RouteTable[] = []
   const open = new Map<string, number>()
   const looks = new Set<() => void>()
+  const held = new Map<string, number>()
   const traffic = new Traffic(0)
   let failure: string | undefined
   const current = () => tables.at(-1) ?? null
@@ -51,6 +54,12 @@ export function createMemoryRouter(): MemoryRouter {
       present()
       return waitFor(() => count(endpoints), deadlineMs, looks)
     },
+    async hold(project, ms) {
+      present()
+      if (ms > 0) held.set(project, performance.now() + ms)
+      else held.delete(project)
+      return { waiting: 0 }
+    },
     async look(files, path) {
       present()
       const found = await openSite(files).catch((error: Error) => {
@@ -69,6 +78,11 @@ export function createMemoryRouter(): MemoryRouter {
     table: current,
     applied: () => tables,
     route,
+    held(project) {
+      const until = held.get(project)
+      if (until === undefined) return 'none'
+      return performance.now() < until ? 'waiting' : 'over'
+    },
     count(host, { status = 200, ms = 1, bytes = 100 } = {}) {
       const found = route(host)
       if (found) traffic.of(found.project, found.release).count(status, ms, bytes, bytes)

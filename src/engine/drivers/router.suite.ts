@@ -103,6 +103,32 @@ export function testRouter(name: string, start: (t: TestContext) => Promise<Rout
     other()
   })
 
+  test(`${name}: requests of a held project wait, and go where the table leads when the hold ends`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const [one, two] = [await endpoint(), await endpoint()]
+    await router.apply(table(1, route('shop', [one]), route('blog', [one])))
+    await router.hold('shop', 60_000)
+    let answered = 0
+    const waiting = [1, 2, 3].map(() => ask('shop.localhost').finally(() => answered++))
+    await router.apply(table(2, route('shop', [two]), route('blog', [one])))
+    assert.equal(await ask('blog.localhost'), one.port)
+    assert.equal(answered, 0)
+    await router.hold('shop', 0)
+    assert.deepEqual(await Promise.all(waiting), [two.port, two.port, two.port])
+    assert.equal(await ask('shop.localhost'), two.port)
+  })
+
+  test(`${name}: a hold that nobody ends answers unavailable after its time, until it is ended`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const one = await endpoint()
+    await router.apply(table(1, route('shop', [one])))
+    await router.hold('shop', 60)
+    assert.equal(await ask('shop.localhost'), 'unavailable')
+    assert.equal(await ask('shop.localhost'), 'unavailable')
+    await router.hold('shop', 0)
+    assert.equal(await ask('shop.localhost'), one.port)
+  })
+
   test(`${name}: what files would answer is known before they have a route`, async (t) => {
     const { router } = await start(t)
     const directory = await temporaryDirectory('site')

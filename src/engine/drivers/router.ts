@@ -14,6 +14,7 @@ const status = z.object({
   residentBytes: z.number(),
 })
 const applied = z.object({ version: z.number(), saved: z.boolean() })
+const held = z.object({ waiting: z.number() })
 const looked = z.object({ status: z.number() })
 const drained = z.object({ left: z.number() })
 const count = z.number().nonnegative()
@@ -69,10 +70,12 @@ export function createRouterClient({ controlSocket, timeoutMs = 5_000 }: RouterC
     async apply(table: RouteTable) {
       applied.parse(await call('PUT', '/table', table, timeoutMs))
     },
-    async drain(endpoints: readonly Endpoint[], deadlineMs: number) {
+    async drain(endpoints: readonly Endpoint[], deadlineMs: number, endlessMs = deadlineMs) {
       if (endpoints.length === 0) return { left: 0 }
-      return drained.parse(await call('POST', '/drain', { endpoints, deadlineMs }, deadlineMs + timeoutMs))
+      const body = { endpoints, deadlineMs, endlessMs }
+      return drained.parse(await call('POST', '/drain', body, deadlineMs + timeoutMs))
     },
+    hold: async (project, ms) => held.parse(await call('POST', '/hold', { project, ms }, timeoutMs)),
     look: async (files: RouteFiles, path: string) =>
       looked.parse(await call('POST', '/look', { files, path }, timeoutMs)),
     async check() {

@@ -11,11 +11,11 @@ import type { Source } from '../ports.ts'
 import type { Veil } from '../secrets.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { type AppConfig, whoSaid } from './app-config.ts'
-import { boot } from './boot.ts'
 import { build } from './build.ts'
 import { type BuildPlace, inBuildPlace } from './build-place.ts'
 import { discardCandidate, discardFiles, type Group } from './discard.ts'
 import { beginFirstMinute } from './first-minute.ts'
+import { bootInPlace, endHandover, takeBack } from './handover.ts'
 import type { Journal } from './journal.ts'
 import { size } from './output.ts'
 import { planOf } from './plan-release.ts'
@@ -130,6 +130,7 @@ export async function proveSlug(ctx: Context, work: Work, base: Release, vars: V
 /** Undoes a candidate that will not go live. Never throws. */
 export async function abandon(ctx: Context, work: Work, candidate: Candidate): Promise<void> {
   await discardCandidate(ctx, work.project.id, candidate.web)
+  await takeBack(ctx, work.project)
   await discardFiles(ctx, work.project, work.release)
 }
 
@@ -157,7 +158,9 @@ export async function goLive(
     ctx.store.deployments.finish(deployment.id, { status: 'live', release: work.release })
     alongside()
   })
-  return switchRoutes(ctx)
+  const switched = await switchRoutes(ctx)
+  await endHandover(ctx, project, switched)
+  return switched
 }
 
 async function receive(ctx: Context, work: Work, source: Source, directory: string): Promise<void> {
@@ -274,7 +277,7 @@ async function bootRelease(ctx: Context, work: Work, files: Files, origin: strin
   const directory = ctx.paths.release(project.name, slug)
   const count = webCount(project.processes, plan)
   const how = { project, release, slug, directory, command, origin, plan, count }
-  const web = await boot(ctx, { ...how, envVars: varsAtRun(files) }, journal, signal)
+  const web = await bootInPlace(ctx, { ...how, envVars: varsAtRun(files) }, journal, signal)
   const made = { projectId: project.id, number: release, deployment: deployment.number }
   return { web, release: { ...made, slug, source, command, workers, envVars, envScopes, plan } }
 }

@@ -30,7 +30,8 @@ export async function discard(
   ctx.store.instances.remove(projectId, ref, positions)
 }
 
-function graceOf(ctx: Context, projectId: number, release: number): number {
+/** From SIGTERM to SIGKILL, of a release, ms. */
+export function graceOf(ctx: Context, projectId: number, release: number): number {
   const project = ctx.store.projects.find(projectId)
   const plan = ctx.store.releases.find(projectId, release)?.plan ?? plainPlan
   return project ? inForce(project, plan).graceMs : (plan.graceMs ?? defaults.graceMs)

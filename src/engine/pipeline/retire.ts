@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { discard, groupsOf } from './discard.ts'
 import { measureRelease } from './measure-release.ts'
@@ -49,16 +50,24 @@ export async function settleOrRetire(ctx: Context, project: ProjectRow): Promise
   }
 }
 
+/** How long WebSockets and event streams of old instances go on, ms. */
+function endlessGrace(ctx: Context, projectId: number): number {
+  return ctx.store.projects.find(projectId)?.settings.webSocketGraceMs ?? 0
+}
+
 /** One at a time, each looking anew: a position that was given up and taken again is not ended by mistake. */
-function endOldWeb(ctx: Context, { id, name }: Pick<ProjectRow, 'id' | 'name'>): Promise<void> {
+export function endOldWeb(
+  ctx: Context,
+  { id, name }: Pick<ProjectRow, 'id' | 'name'>,
+  { keptToo = false }: { readonly keptToo?: boolean } = {},
+): Promise<void> {
   return ctx.inOrder(`web of ${id}`, async () => {
     const now = new Date(ctx.clock()).toISOString()
     const rows = ctx.store.instances
       .ofProject(id, 'retiring')
-      .filter((row) => !isWorker(row) && (row.keptUntil ?? '') <= now)
-    const endpoints = rows.flatMap(({ port }) => (port === null ? [] : [{ host: '127.0.0.1', port }]))
+      .filter((row) => !isWorker(row) && (keptToo || (row.keptUntil ?? '') <= now))
     if (rows.length === 0) return
-    if (endpoints.length > 0) await drain(ctx, endpoints)
+    await drainOf(ctx, rows, { deadlineMs: ctx.limits.drainMs, endlessMs: endlessGrace(ctx, id) })
     await ctx.failpoint('retire.drained')
     await Promise.all(groupsOf(name, rows).map((group) => discard(ctx, id, group)))
     await ctx.failpoint('retire.ended')
@@ -66,11 +75,16 @@ function endOldWeb(ctx: Context, { id, name }: Pick<ProjectRow, 'id' | 'name'>):
 }
 
 /** A front door that is away has no traffic to wait for. */
-async function drain(ctx: Context, endpoints: { host: string; port: number }[]): Promise<void> {
+export async function drainOf(
+  ctx: Context,
+  rows: readonly InstanceRow[],
+  { deadlineMs, endlessMs }: { readonly deadlineMs: number; readonly endlessMs: number },
+): Promise<void> {
+  const endpoints = rows.flatMap(({ port }) => (port === null ? [] : [{ host: '127.0.0.1', port }]))
+  if (endpoints.length === 0) return
   try {
-    const { left } = await ctx.router.drain(endpoints, ctx.limits.drainMs)
-    if (left > 0)
-      ctx.report.info(`${left} requests were still open after ${ctx.limits.drainMs} ms and are cut off`)
+    const { left } = await ctx.router.drain(endpoints, deadlineMs, endlessMs)
+    if (left > 0) ctx.report.info(`${left} requests were still open after ${deadlineMs} ms and are cut off`)
   } catch (error) {
     ctx.report.error('draining failed', error)
   }

@@ -37,8 +37,9 @@ export interface ControlOptions {
 
 const largestBody = 16 * 1024 * 1024
 const longestDrainMs = 3_600_000
+const longestHoldMs = 600_000
 
-/** The server on the control socket: PUT /table, POST /drain, POST /look, GET /status, GET /traffic. */
+/** The server on the control socket: PUT /table, POST /drain, POST /hold, POST /look, GET /status, GET /traffic. */
 export function createControl({ routing, state, traffic, accessLog, files, status }: ControlOptions): Server {
   const apply = async (body: unknown): Promise<Reply> => {
     const table: RouteTable = parseTable(body)
@@ -56,8 +57,16 @@ export function createControl({ routing, state, traffic, accessLog, files, statu
     return { status: 200, body: { version: table.version, saved } }
   }
   const drain = async (body: unknown, signal: AbortSignal): Promise<Reply> => {
-    const { endpoints, deadlineMs } = parseDrain(body)
-    return { status: 200, body: await routing.upstreams.drain(endpoints, deadlineMs, signal) }
+    const { endpoints, ...times } = parseDrain(body)
+    return { status: 200, body: await routing.upstreams.drain(endpoints, times, signal) }
+  }
+  const hold = async (body: unknown): Promise<Reply> => {
+    const { project, ms } = (body ?? {}) as { project?: unknown; ms?: unknown }
+    if (typeof project !== 'string' || project === '') throw new Error('project is not a name')
+    return {
+      status: 200,
+      body: { waiting: routing.holds.set(project, Math.min(time(ms, 'ms'), longestHoldMs)) },
+    }
   }
   const look = async (body: unknown): Promise<Reply> => {
     const { files: of, path } = (body ?? {}) as { files?: unknown; path?: unknown }
@@ -70,6 +79,7 @@ export function createControl({ routing, state, traffic, accessLog, files, statu
     if (call === 'GET /traffic') return { status: 200, body: traffic.report() }
     if (call === 'PUT /table') return apply(await readJson(request))
     if (call === 'POST /drain') return drain(await readJson(request), signal)
+    if (call === 'POST /hold') return hold(await readJson(request))
     if (call === 'POST /look') return look(await readJson(request))
     return { status: 404, body: { error: 'no such call' } }
   }
@@ -110,10 +120,16 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 function parseDrain(body: unknown) {
-  const { endpoints, deadlineMs } = (body ?? {}) as { endpoints?: unknown; deadlineMs?: unknown }
+  const { endpoints, deadlineMs, endlessMs } = (body ?? {}) as Record<string, unknown>
   if (!Array.isArray(endpoints)) throw new Error('endpoints is not a list')
-  if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0)) throw new Error('deadlineMs is not a time in ms')
-  return { endpoints: endpoints.map(parseEndpoint), deadlineMs: Math.min(deadlineMs, longestDrainMs) }
+  const limit = Math.min(time(deadlineMs, 'deadlineMs'), longestDrainMs)
+  const grace = endlessMs === undefined ? limit : time(endlessMs, 'endlessMs')
+  return { endpoints: endpoints.map(parseEndpoint), deadlineMs: limit, endlessMs: grace }
+}
+
+function time(value: unknown, name: string): number {
+  if (typeof value === 'number' && value >= 0) return value
+  throw new Error(`${name} is not a time in ms`)
 }
 
 function sentence(error: unknown): string {

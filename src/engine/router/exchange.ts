@@ -3,6 +3,7 @@ import { Answer } from './answer.ts'
 import { type Asked, addressAt, schemeOf } from './asked.ts'
 import type { Client } from './client.ts'
 import type { Asker, Connection } from './connection.ts'
+import { Departure } from './departure.ts'
 import { trailerLines } from './headers.ts'
 import { type Fields, fieldValue } from './http/fields.ts'
 import type { Framing } from './http/framing.ts'
@@ -13,6 +14,7 @@ import { type Found, noAnswer, Search, type Seeker } from './search.ts'
 import { stickyCookie } from './sticky.ts'
 import { Tally } from './tally.ts'
 import type { Traffic } from './traffic.ts'
+import type { Endless } from './upstream.ts'
 
 export interface ExchangeOptions {
   readonly routing: Routing
@@ -23,7 +25,7 @@ export interface ExchangeOptions {
 }
 
 /** One request of a client and its answer, streamed both ways; after a 101 the bytes of a tunnel. */
-export class Exchange implements Asker, Seeker {
+export class Exchange implements Asker, Seeker, Endless {
   readonly unwrapped: boolean
   readonly bodiless: boolean
   readonly isUpgrade: boolean
@@ -46,6 +48,7 @@ export class Exchange implements Asker, Seeker {
   #continued = false
   #close: boolean
   #tunnel = false
+  readonly #departure: Departure
   #over = false
 
   constructor(client: Client, asked: Asked, options: ExchangeOptions) {
@@ -54,6 +57,7 @@ export class Exchange implements Asker, Seeker {
     this.#options = options
     this.#search = new Search(options.routing, asked, this)
     this.#tally = new Tally(options.traffic, asked.headBytes)
+    this.#departure = new Departure(client)
     this.#answer = new Answer(client, asked, this.#tally)
     this.#requestEnded = asked.framing.kind === 'none'
     this.#close = !asked.keepAlive || asked.isUpgrade
@@ -138,6 +142,8 @@ export class Exchange implements Asker, Seeker {
       this.#tunnel = true
       this.#requestEnded = false
       this.#answer.switch(head)
+      this.#departure.switched(head.fields)
+      this.#found?.upstream.stays(this)
       this.#client.openTunnel()
       return
     }
@@ -145,9 +151,19 @@ export class Exchange implements Asker, Seeker {
     const tag = this.#found?.remember ?? null
     const cookie = tag === null ? null : stickyCookie(tag, schemeOf(this.#asked))
     this.#close = this.#answer.begin(head, framing, this.#close, cookie)
+    if (this.#answer.endless) this.#found?.upstream.stays(this)
   }
 
-  readonly passOn = (bytes: Buffer, from: number, to: number): void => this.#answer.pass(bytes, from, to)
+  readonly passOn = (bytes: Buffer, from: number, to: number): void => {
+    if (this.#tunnel) this.#departure.read(bytes, from, to)
+    this.#answer.pass(bytes, from, to)
+  }
+
+  depart(): void {
+    if (this.#over) return
+    this.#departure.begin()
+    if (this.#departure.due) this.#sayRestart()
+  }
 
   ended(trailers: Fields | null): void {
     this.#answer.end(trailers)
@@ -157,7 +173,8 @@ export class Exchange implements Asker, Seeker {
   settled(): void {
     if (this.#over) return
     this.#answer.flush()
-    if (this.#answerEnded) this.#finish()
+    if (this.#departure.due) this.#sayRestart()
+    else if (this.#answerEnded) this.#finish()
     else if (this.#client.congested) this.#connection?.pause()
   }
 
@@ -276,7 +293,17 @@ export class Exchange implements Asker, Seeker {
   #leave(): void {
     if (this.#connection === null) return
     this.#connection = null
+    this.#found?.upstream.left(this)
     this.#found?.upstream.end()
+    this.#departure.end()
+  }
+
+  #sayRestart(): void {
+    this.#over = true
+    this.#tally.bytesOut += this.#departure.say()
+    this.#abandon()
+    this.#tally.ended()
+    this.#client.next(true)
   }
 
   #finish(): void {

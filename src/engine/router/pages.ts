@@ -47,6 +47,13 @@ export const pages = {
     sentence: 'No instance of it takes requests at the moment. Please try again shortly.',
     retryAfter: 5,
   }),
+  /** New requests waited, and nothing came to serve them in time. */
+  changing: (project: string): Page => ({
+    status: 503,
+    title: `${project} is changing versions`,
+    sentence: 'The new version is not ready yet. Please try again shortly.',
+    retryAfter: 5,
+  }),
   noAnswer: (project: string): Page => ({
     status: 502,
     title: `${project} did not answer`,

@@ -1,6 +1,7 @@
 import type { Route, RouteTable } from '../ports.ts'
 import type { Asked } from './asked.ts'
 import { type Avoid, pickUpstream } from './balance.ts'
+import { type Hold, Holds } from './holds.ts'
 import { isThisMachine } from './host.ts'
 import { type Page, pages } from './pages.ts'
 import type { Found } from './search.ts'
@@ -13,6 +14,8 @@ import { Upstreams } from './upstreams.ts'
 export type Destination =
   | ({ readonly kind: 'upstream' } & Found)
   | { readonly kind: 'page'; readonly page: Page }
+  /** New requests of the project wait. */
+  | { readonly kind: 'held'; readonly project: string; readonly hold: Hold }
   /** Every endpoint of the project is among those to avoid. */
   | { readonly kind: 'tried'; readonly project: string }
   | { readonly kind: 'panel-tried' }
@@ -37,6 +40,7 @@ function instancesOf({ endpoints, sticky }: Route, upstreams: Upstreams): Instan
 /** The table in force and what it leads to. */
 export class Routing {
   readonly upstreams = new Upstreams()
+  readonly holds = new Holds()
   readonly #panel: Upstream
   readonly #files: Upstream
   readonly #hostname: string
@@ -74,6 +78,7 @@ export class Routing {
     const next = indexTable(table)
     this.#live = next
     this.upstreams.use(next.endpoints)
+    this.holds.keep(new Set(table.routes.map(({ project }) => project)))
     this.#instances = new Map(table.routes.map((route) => [route, instancesOf(route, this.upstreams)]))
     return 'applied'
   }
@@ -87,6 +92,8 @@ export class Routing {
     const { project, release, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
     if (route.static) return this.#toFiles(project, release, avoid)
+    const hold = this.holds.of(project)
+    if (hold) return { kind: 'held', project, hold }
     const instances = this.#instances.get(route)
     if (!instances || instances.all.length === 0) return { kind: 'page', page: pages.notRunning(project) }
     const now = performance.now()

@@ -1,4 +1,5 @@
 import type { Asked } from './asked.ts'
+import type { Hold } from './holds.ts'
 import { type Page, pages } from './pages.ts'
 import type { Destination, Routing } from './routing.ts'
 import type { Upstream } from './upstream.ts'
@@ -34,6 +35,8 @@ export class Search {
   #waitedMs = 0
   #pauseMs = 20
   #timer: NodeJS.Timeout | undefined
+  #hold: Hold | null = null
+  #held = ''
 
   constructor(routing: Routing, asked: Asked, seeker: Seeker) {
     this.#routing = routing
@@ -45,6 +48,7 @@ export class Search {
     const destination = this.#routing.find(this.#asked, this.#refused)
     if (destination.kind === 'page') this.#seeker.none(destination.page)
     else if (destination.kind === 'upstream') this.#seeker.found(destination)
+    else if (destination.kind === 'held') this.#wait(destination)
     else if (this.#waitedMs >= patience(destination)) this.#seeker.none(givenUp(destination))
     else this.#pause()
   }
@@ -59,6 +63,22 @@ export class Search {
   /** Ends the waiting; the seeker is not called any more. */
   cancel(): void {
     if (this.#timer) clearTimeout(this.#timer)
+    this.#hold?.leave(this.#wake)
+  }
+
+  #wait({ hold, project }: Extract<Destination, { kind: 'held' }>): void {
+    this.#held = project
+    if (hold.join(this.#wake)) this.#hold = hold
+    else this.#wake(false)
+  }
+
+  readonly #wake = (goOn: boolean): void => {
+    this.#hold = null
+    // Whoever refused it before has made room for another one.
+    this.#refused = null
+    this.#waitedMs = 0
+    if (goOn) this.next()
+    else this.#seeker.none(pages.changing(this.#held))
   }
 
   #pause(): void {

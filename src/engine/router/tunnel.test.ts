@@ -72,15 +72,17 @@ test('a client that is gone closes the connection at the app, and the other way 
   await once(second, 'close')
 })
 
-test('an open WebSocket is left at the deadline of a drain', async (t) => {
+test('an open WebSocket holds up a drain until its deadline, or until its client leaves', async (t) => {
   const router = await startRouterProcess(t)
   const app = await echoApp(t)
   await router.routes({ endpoints: [app] })
-  const socket = open(router.port)
-  await once(socket, 'open')
-  assert.deepEqual(await router.client.drain([app], 100), { left: 1 })
+  const [stays, leaves] = [open(router.port), open(router.port)]
+  await Promise.all([once(stays, 'open'), once(leaves, 'open')])
   const drained = router.client.drain([app], 10_000)
-  socket.terminate()
+  leaves.terminate()
+  const closed = once(stays, 'close')
+  await router.client.drain([app], 100)
+  assert.equal((await closed)[0], 1012)
   assert.deepEqual(await drained, { left: 0 })
 })
 

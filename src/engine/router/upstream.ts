@@ -14,6 +14,12 @@ const mostIdle = 256
 const firstAsideMs = 250
 const longestAsideMs = 10_000
 
+/** Something under way that does not end by itself: a tunnel, an event stream. */
+export interface Endless {
+  /** Its client is told to come again, and comes to another instance. */
+  depart(): void
+}
+
 /**
  * Which idle connection may be used: any, only one used a moment ago, none. `own`: a new one that is never
  * given to anybody else, for a tunnel.
@@ -27,6 +33,7 @@ export class Upstream {
   readonly #onIdle: () => void
   /** The one used last is at the end. */
   #idle: Connection[] = []
+  readonly #endless = new Set<Endless>()
   #open = 0
   #keeping = true
   #asideUntil = 0
@@ -52,6 +59,20 @@ export class Upstream {
   end(): void {
     this.#open--
     if (this.#open === 0) this.#onIdle()
+  }
+
+  /** This one does not end by itself. */
+  stays(endless: Endless): void {
+    this.#endless.add(endless)
+  }
+
+  left(endless: Endless): void {
+    this.#endless.delete(endless)
+  }
+
+  /** What does not end by itself ends now. */
+  departEndless(): void {
+    for (const endless of [...this.#endless]) endless.depart()
   }
 
   /** A connection for the request of this one, which is told when it stands: at once for an idle one. */

@@ -43,11 +43,19 @@ export class Upstreams {
     return upstreams.reduce((sum, upstream) => sum + (upstream?.open ?? 0), 0)
   }
 
-  /** Resolves when nothing is under way to these endpoints, after `deadlineMs`, or when the signal aborts. */
-  drain(endpoints: readonly Endpoint[], deadlineMs: number, signal: AbortSignal): Promise<DrainReport> {
+  /**
+   * Resolves when nothing is under way to these endpoints, after `deadlineMs`, or when the signal aborts. Tunnels
+   * and event streams are told to come again after `endlessMs`, and at the deadline.
+   */
+  drain(
+    endpoints: readonly Endpoint[],
+    { deadlineMs, endlessMs }: { readonly deadlineMs: number; readonly endlessMs: number },
+    signal: AbortSignal,
+  ): Promise<DrainReport> {
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer)
+        clearTimeout(farewell)
         signal.removeEventListener('abort', end)
         this.#waiting.delete(look)
         resolve({ left: this.open(endpoints) })
@@ -55,6 +63,12 @@ export class Upstreams {
       const look = () => {
         if (this.open(endpoints) === 0) end()
       }
+      const farewell = setTimeout(
+        () => {
+          for (const key of new Set(endpoints.map(endpointKey))) this.#byKey.get(key)?.departEndless()
+        },
+        Math.min(endlessMs, deadlineMs),
+      )
       const timer = setTimeout(end, deadlineMs)
       signal.addEventListener('abort', end, { once: true })
       this.#waiting.add(look)

@@ -12,10 +12,11 @@ import {
 } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import { type BootPlan, boot } from '../pipeline/boot.ts'
+import type { BootPlan } from '../pipeline/boot.ts'
 import { wantsCluster } from '../pipeline/cluster.ts'
 import { discardCandidate, type Group } from '../pipeline/discard.ts'
 import { grow } from '../pipeline/grow.ts'
+import { bootInPlace, endHandover, takeBack } from '../pipeline/handover.ts'
 import { silentJournal } from '../pipeline/journal.ts'
 import { retireOld, settle, settleOrRetire } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
@@ -102,13 +103,19 @@ async function inTurn(
 
 async function bootGeneration(ctx: Context, project: ProjectRow): Promise<void> {
   const release = currentRelease(ctx, project)
-  const web = await boot(ctx, planOf(ctx, project, release), silentJournal, ctx.closing)
+  const web = await bootInPlace(ctx, planOf(ctx, project, release), silentJournal, ctx.closing)
   await commitOrDiscard(ctx, project, web, () => {
     ctx.store.instances.promote(project.id, web.ref.generation)
     placeWorkers(ctx, project, release, web.ref.generation)
     ctx.store.projects.update(project.id, { status: 'running' })
   })
-  if (await switchRoutes(ctx)) retireOld(ctx, project)
+  if (await switchOver(ctx, project)) retireOld(ctx, project)
+}
+
+async function switchOver(ctx: Context, project: ProjectRow): Promise<boolean> {
+  const switched = await switchRoutes(ctx)
+  await endHandover(ctx, project, switched)
+  return switched
 }
 
 async function restartType(ctx: Context, project: ProjectRow, type: string): Promise<void> {
@@ -119,11 +126,11 @@ async function restartType(ctx: Context, project: ProjectRow, type: string): Pro
   }
   if (type === 'web') await replaceWeb(ctx, project, release)
   else replaceWorkers(ctx, project, release, type)
-  if (await switchRoutes(ctx)) await settleOrRetire(ctx, project)
+  if (await switchOver(ctx, project)) await settleOrRetire(ctx, project)
 }
 
 async function replaceWeb(ctx: Context, project: ProjectRow, release: Release): Promise<void> {
-  const web = await boot(ctx, planOf(ctx, project, release), silentJournal, ctx.closing)
+  const web = await bootInPlace(ctx, planOf(ctx, project, release), silentJournal, ctx.closing)
   await commitOrDiscard(ctx, project, web, () => {
     ctx.store.instances.retireType(project.id, 'web')
     ctx.store.instances.admit(project.id, web.ref.generation)
@@ -182,7 +189,7 @@ async function reach(
     }
     ctx.store.projects.update(project.id, { processes })
   })
-  if (await switchRoutes(ctx)) await settleOrRetire(ctx, project)
+  if (await switchOver(ctx, project)) await settleOrRetire(ctx, project)
 }
 
 /** A position that was given up a moment ago cannot be taken again before it has ended. */
@@ -222,6 +229,7 @@ async function commitOrDiscard(
     ctx.store.transaction(write)
   } catch (error) {
     await discardCandidate(ctx, project.id, web)
+    await takeBack(ctx, project)
     throw error
   }
 }

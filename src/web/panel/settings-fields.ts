@@ -134,6 +134,15 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'Off, for example for an app with an SQLite file: requests wait while one version takes over.',
     type: 'check',
   },
+  webSocketGraceMs: {
+    group: 'Front door',
+    label: 'WebSockets after a switch (seconds)',
+    hint: 'So long those of the old version go on; then they are closed with 1012, and clients come again.',
+    type: 'number',
+    attributes: { min: 0, max: 3600, step: 'any' },
+    show: (value) => String(Number(value) / 1000),
+    read: (text) => Math.round(Number(text) * 1000),
+  },
   sticky: {
     group: 'Front door',
     label: 'Sticky sessions',
