@@ -72,6 +72,8 @@ describe('pushing apps of other package managers', { timeout: 420_000 }, () => {
         .trim()
         .replace(/^null$/, ''),
       YARN_NODE_LINKER: 'node-modules',
+      // where CI is set, yarn would write none
+      YARN_ENABLE_IMMUTABLE_INSTALLS: 'false',
       YARN_ENABLE_GLOBAL_CACHE: 'true',
       YARN_GLOBAL_FOLDER: join(home, 'yarn'),
     }
