@@ -10,7 +10,7 @@ import { type Failpoint, failpoints } from './failpoints.ts'
  * still fails, and printed with its seed.
  */
 const seed = Number(process.env.NODEPILOT_SEED ?? 20_260_101)
-const walks = Number(process.env.NODEPILOT_WALKS ?? 25)
+const walks = Number(process.env.NODEPILOT_WALKS ?? 60)
 
 const steps: readonly Step['does'][] = [
   'create',

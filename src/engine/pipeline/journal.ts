@@ -93,11 +93,13 @@ export function createJournal(deps: {
 }
 
 function createHeartbeat(beat: () => void) {
-  let timer = setInterval(beat, heartbeatMs)
+  // a sign of life is no reason to live
+  const begin = () => setInterval(beat, heartbeatMs).unref()
+  let timer = begin()
   return {
     rest() {
       clearInterval(timer)
-      timer = setInterval(beat, heartbeatMs)
+      timer = begin()
     },
     end: () => clearInterval(timer),
   }
