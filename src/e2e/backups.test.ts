@@ -60,6 +60,11 @@ describe('backup and restore', { timeout: 300_000 }, () => {
     answered(await old.api('/api/project/create', { method: 'POST', body: asleep }), 201)
     answered(await old.api('/api/project/asleep/stop', { method: 'POST' }))
     answered(await old.api('/api/project/create', { method: 'POST', body: { name: 'empty' } }), 201)
+    answered(await old.api('/api/project/shop', { method: 'PATCH', body: { previews: true } }))
+    await tree.commit(hello('a preview'), 'Try something')
+    const previewed = await tree.push(remote, 'HEAD:feature')
+    assert.equal(previewed.code, 0, previewed.all)
+    await tree.commit(keeper, 'Back to the notes')
     const domain = { domain: 'shop.example' }
     answered(await old.api('/api/project/shop/domains', { method: 'POST', body: domain }), 201)
     const data = join(old.home, 'projects', 'shop', 'data')
@@ -78,7 +83,7 @@ describe('backup and restore', { timeout: 300_000 }, () => {
   test('a backup is made while everything runs, proved, listed, and can be downloaded', async () => {
     made = await backUp(old)
     assert.ok(made.bytes > 1_000 && made.verifiedAt >= made.createdAt)
-    assert.deepEqual(made.projects, ['asleep', 'empty', 'shop', 'uploaded'])
+    assert.deepEqual(made.projects, ['asleep', 'empty', 'feature--shop', 'shop', 'uploaded'])
     assert.deepEqual(await list(old), [made])
     assert.equal((await stat(join(old.home, 'backups', `${made.id}.tar.gz`))).mode & 0o777, 0o600)
     const path = `/api/system/backups/${made.id}/download`
@@ -138,6 +143,15 @@ describe('backup and restore', { timeout: 300_000 }, () => {
     try {
       await eventually(pilot, 'shop', '/remembered')
       await eventually(pilot, 'uploaded', '/kept')
+      await eventually(pilot, 'feature--shop', 'a preview')
+      const { previews } = answered(await pilot.api('/api/project/shop/previews')).json<{
+        previews: { name: string; branch: string; usedAt: string }[]
+      }>()
+      assert.deepEqual(
+        previews.map(({ name, branch }) => [name, branch]),
+        [['feature--shop', 'feature']],
+      )
+      assert.ok((previews[0]?.usedAt ?? '') > made.createdAt, 'its idle days begin with the restore')
       const asleep = await until('asleep to be built', async () => {
         const project = await projectOf(pilot, 'asleep')
         return project.release === 2 && project.status === 'stopped' ? project : undefined
@@ -164,6 +178,11 @@ describe('backup and restore', { timeout: 300_000 }, () => {
       const pushed = await tree.push(pilot.remote('shop'))
       assert.equal(pushed.code, 0, pushed.all)
       await eventually(pilot, 'shop', '/remembered')
+      await tree.commit(hello('still a preview'), 'Go on')
+      const previewed = await tree.push(pilot.remote('shop'), 'HEAD:feature')
+      assert.equal(previewed.code, 0, previewed.all)
+      await eventually(pilot, 'feature--shop', 'still a preview')
+      await tree.git('reset', '--quiet', '--hard', 'HEAD~1')
       assert.doesNotMatch(pilot.log(), /failed|internal error/)
     } finally {
       await pilot.stop()

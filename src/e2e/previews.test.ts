@@ -58,8 +58,11 @@ describe('previews', { timeout: 180_000 }, () => {
     const pushed = await tree.push(pilot.remote('shop'), 'main:feature')
     assert.equal(pushed.code, 0, pushed.all)
     assert.match(pushed.all, /stored feature/)
+    assert.match(pushed.all, /hint: only main is deployed/)
     assert.deepEqual(await previews(), [])
-    await tree.push(pilot.remote('shop'), ':feature')
+    const deleted = await tree.push(pilot.remote('shop'), ':feature')
+    assert.match(deleted.all, /removed feature/)
+    assert.doesNotMatch(deleted.all, /hint|stored/)
   })
 
   test('with it, a push to another branch is live at an address of its own, with the config vars of the project', async () => {
@@ -133,7 +136,9 @@ describe('previews', { timeout: 180_000 }, () => {
     assert.equal(new Set((await previews()).map(({ name }) => name)).size, 3)
     const more = await tree.push(pilot.remote('shop'), 'HEAD:refs/heads/more')
     assert.equal(more.code, 0, more.all)
+    assert.match(more.all, /stored more/)
     assert.match(more.all, /warning: no preview of more: shop has 3 previews/)
+    assert.doesNotMatch(more.all, /only main is deployed/)
     await set({ previewLimit: 9 })
     answered(await pilot.api('/api/project/create', { method: 'POST', body: { name: 'taken--shop' } }), 201)
     const taken = await tree.push(pilot.remote('shop'), 'HEAD:refs/heads/taken')

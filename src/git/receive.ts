@@ -8,6 +8,16 @@ import type { ProjectRow } from '../engine/store/projects.ts'
 import { DeploymentFailed, type Proven } from '../engine/use-cases/attempt.ts'
 import type { RefUpdate } from './commands.ts'
 import type { Push, Receiver } from './push.ts'
+import {
+  branchIsLive,
+  isNothing,
+  isStored,
+  notDeployed,
+  onlyOneIsDeployed,
+  overtaken,
+  pushToParent,
+  refsOf,
+} from './push-words.ts'
 import type { Environment, Repositories } from './repository.ts'
 import type { GitAccess } from './server.ts'
 import { gitSource } from './source.ts'
@@ -37,9 +47,10 @@ export function createReceiver(deps: {
       const branch = project.deployBranch ?? (await chooseBranch(repositories, push))
       const deployed = push.updates.find(({ ref }) => ref === `refs/heads/${branch}`)
       if (deployed && isNothing(deployed.newSha)) throw branchIsLive(branch)
+      const previews = await previewTargets(engine, push, project, branch)
       const targets: Target[] = [
         ...(deployed ? [{ project, update: deployed, branch }] : []),
-        ...(await previewTargets(engine, push, project, branch)),
+        ...previews.targets,
       ]
       if (targets.length === 0) {
         engine.audit.write({
@@ -48,9 +59,12 @@ export function createReceiver(deps: {
           project,
           after: { refs: refsOf(push) },
         })
-        say(push, notDeployed(push, branch))
+        say(push, notDeployed(push))
+        if (!project.settings.previews && push.updates.some(isStored)) say(push, [onlyOneIsDeployed(branch)])
+        for (const why of previews.refused) say(push, why)
         return true
       }
+      for (const why of previews.refused) say(push, why)
       // all or nothing, as git takes the refs of a push: what was proved already is given up with the others
       const held: Held[] = []
       waiting.set(push.id, held)
@@ -198,30 +212,31 @@ async function prove(
   }
 }
 
-/** Every other pushed branch, where the project has previews. One too many is stored, and the push says so. */
+/**
+ * Every other pushed branch, where the project has previews. One that gets none is stored all the same, and the
+ * push says why.
+ */
 async function previewTargets(
   engine: Engine,
   push: Push<Sender>,
   project: ProjectRow,
   deployBranch: string,
-): Promise<Target[]> {
-  if (!project.settings.previews) return []
+): Promise<{ readonly targets: readonly Target[]; readonly refused: readonly (readonly string[])[] }> {
   const targets: Target[] = []
-  for (const update of push.updates) {
+  const refused: string[][] = []
+  for (const update of project.settings.previews ? push.updates.filter(isStored) : []) {
     const branch = branchOf(update.ref)
-    if (branch === '' || branch === deployBranch || isNothing(update.newSha)) continue
+    if (branch === '' || branch === deployBranch) continue
     try {
       const preview = await engine.previews.forPush(project, branch, push.actor.who)
       targets.push({ project: preview, update, branch })
     } catch (error) {
       if (!isRefusal(error, 'conflict')) throw error
-      say(push, [
-        `warning: no preview of ${branch}: ${error.message.replace(/^name: /, '')}`,
-        `hint: ${error.hint ?? ''}`,
-      ])
+      const why = error.message.replace(/^name: /, '')
+      refused.push([`warning: no preview of ${branch}: ${why}`, `hint: ${error.hint ?? ''}`])
     }
   }
-  return targets
+  return { targets, refused }
 }
 
 /** `feature/x` of `refs/heads/feature/x`; '' of a tag. */
@@ -235,44 +250,6 @@ async function chooseBranch(repositories: Repositories, push: Push<Sender>): Pro
   if (pushed('main')) return 'main'
   if ((await repositories.branchTip(push.name, 'main')) !== null) return 'main'
   return pushed('master') || (await repositories.branchTip(push.name, 'master')) !== null ? 'master' : 'main'
-}
-
-function notDeployed(push: Push<Sender>, branch: string): string[] {
-  const names = push.updates.map(({ ref }) => ref.replace(/^refs\/(heads|tags)\//, ''))
-  return [
-    `NodePilot  ${push.name}  stored ${names.slice(0, 5).join(', ')}${names.length > 5 ? ' …' : ''}`,
-    `hint: only ${branch} is deployed: git push nodepilot HEAD:${branch}`,
-  ]
-}
-
-function refsOf(push: Push<Sender>): string[] {
-  return push.updates.slice(0, 10).map(({ ref, newSha }) => `${ref.slice(0, 200)} ${newSha.slice(0, 7)}`)
-}
-
-function pushToParent(parent: string, branch: string): Refusal {
-  return new Refusal(
-    'forbidden',
-    `this is a preview of ${parent}: its commits are in the repository of ${parent}`,
-    {
-      hint: `push there: git push nodepilot ${branch}`,
-    },
-  )
-}
-
-function branchIsLive(branch: string): Refusal {
-  return new Refusal('forbidden', `${branch} is the deploy branch and cannot be deleted`, {
-    hint: 'delete the project, or set another deployBranch first',
-  })
-}
-
-function overtaken(branch: string): Refusal {
-  return new Refusal('superseded', `${branch} has moved while this push waited`, {
-    hint: 'fetch, merge, push again',
-  })
-}
-
-function isNothing(sha: string): boolean {
-  return /^0+$/.test(sha)
 }
 
 function option(push: Push<Sender>, name: string): string | null {

@@ -63,6 +63,8 @@ async function settleRows(
     const store = createStore(db, clock, createVault(readKeyRing(paths.keys)))
     const projects = store.projects.list()
     for (const project of projects) await settleProject(store, project, paths, slugs)
+    // nobody could use one meanwhile: an old backup would lose them all at the first look for idle ones
+    for (const { id } of store.projects.allPreviews()) store.projects.touchPreview(id)
     return projects
   } finally {
     // or what was written would stay behind in the log beside it

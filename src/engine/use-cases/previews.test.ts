@@ -62,6 +62,17 @@ test('no more previews than the limit, and a name that is taken is never taken o
     await preview('two')
   }))
 
+test('pushes at once make one preview a branch, and no more than the limit', async () =>
+  withShop(async ({ preview, names }) => {
+    const pushed = await Promise.allSettled(['one', 'one', 'two', 'three', 'four'].map(preview))
+    const made = pushed.flatMap((push) => (push.status === 'fulfilled' ? [push.value.name] : []))
+    assert.deepEqual(made, ['one--shop', 'one--shop', 'two--shop'])
+    assert.deepEqual(names().sort(), ['one--shop', 'two--shop'])
+    for (const push of pushed) {
+      if (push.status === 'rejected') assert.ok(isRefusal(push.reason, 'conflict'), String(push.reason))
+    }
+  }))
+
 test('previews go with their project, and those that a cut-off deletion left are swept', async () =>
   withShop(async ({ lab, preview }) => {
     await preview('one')

@@ -1,11 +1,11 @@
-import { mkdir } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import type { Context } from '../context.ts'
 import { theServer, type Who } from '../domain/audit.ts'
 import { inherited, previewName } from '../domain/preview.ts'
 import { othersCount } from '../domain/process.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import type { ProjectCases } from './projects.ts'
+import { makeFolders, type ProjectCases } from './projects.ts'
 
 export type PreviewCases = ReturnType<typeof createPreviewCases>
 
@@ -31,40 +31,24 @@ export function createPreviewCases(ctx: Context, projects: ProjectCases) {
 
   const create = async (parent: ProjectRow, branch: string, who: Who): Promise<ProjectRow> => {
     const name = previewName(parent.name, branch)
-    projects.requireFree(name, `rename the branch: its preview would be called ${name}`)
-    await mkdir(paths.releases(name), { recursive: true, mode: 0o700 })
-    await mkdir(paths.data(name), { recursive: true, mode: 0o700 })
-    const { startCommand, envVars, envScopes, healthPath, bootTimeoutMs, privateModules, settings } = parent
-    const project = store.transaction(() => {
+    const { project, made } = store.transaction(() => {
+      // another push may have been faster
+      const there = cases.ofBranch(parent, branch)
+      if (there) return { project: there, made: false }
+      const { previewLimit } = projects.get(parent.id).settings
+      if (store.projects.previewsOf(parent.id).length >= previewLimit) throw tooMany(parent, previewLimit)
       projects.requireFree(name, `rename the branch: its preview would be called ${name}`)
-      const displayName = `${parent.displayName}: ${branch}`
-      const row = {
-        name,
-        displayName,
-        path: paths.project(name),
-        startCommand,
-        port: null,
-        envVars,
-        envScopes,
-      }
-      const { id } = store.projects.create(row)
-      store.projects.makePreview(id, { parent: parent.id, branch, repository: parent.repository })
-      const { previewMemoryMb, previewWorkers } = settings
-      store.projects.update(id, {
-        ...{
-          deployBranch: branch,
-          healthPath,
-          bootTimeoutMs,
-          privateModules,
-          settings: { ...settings, cron: null },
-        },
-        memoryLimitMb: previewMemoryMb ?? parent.memoryLimitMb,
-        // two sets of workers on one queue is what a preview must not bring about by itself
-        processes: previewWorkers ? {} : { [othersCount]: 0 },
-        keepReleases: 2,
-      })
-      return store.projects.find(id) as ProjectRow
+      return { project: insert(ctx, parent, branch, name), made: true }
     })
+    if (!made) return cases.follow(parent, project)
+    try {
+      await ctx.failpoint('create.stored')
+      await makeFolders(ctx, name)
+    } catch (error) {
+      store.projects.remove(project.id)
+      await rm(paths.project(name), { recursive: true, force: true })
+      throw error
+    }
     ctx.audit({ who, action: 'preview.create', project, after: { of: parent.name, branch } })
     await ctx.routes.apply()
     return project
@@ -98,20 +82,20 @@ export function createPreviewCases(ctx: Context, projects: ProjectCases) {
      */
     async forPush(parent: ProjectRow, branch: string, who: Who): Promise<ProjectRow> {
       const there = cases.ofBranch(parent, branch)
-      if (!there) {
-        const { previewLimit } = parent.settings
-        if (store.projects.previewsOf(parent.id).length >= previewLimit) throw tooMany(parent, previewLimit)
-        return create(parent, branch, who)
-      }
-      const own = there.preview?.ownVars ?? []
+      return there ? cases.follow(parent, there) : create(parent, branch, who)
+    },
+
+    /** The config vars of its project as they are now, but for its own; counts as use. */
+    follow(parent: ProjectRow, preview: ProjectRow): ProjectRow {
+      const own = preview.preview?.ownVars ?? []
       store.transaction(() => {
-        store.projects.update(there.id, {
-          envVars: inherited(parent.envVars, there.readableVars, own),
-          envScopes: inherited(parent.envScopes, there.envScopes, own),
+        store.projects.update(preview.id, {
+          envVars: inherited(parent.envVars, preview.readableVars, own),
+          envScopes: inherited(parent.envScopes, preview.envScopes, own),
         })
-        store.projects.touchPreview(there.id)
+        store.projects.touchPreview(preview.id)
       })
-      return store.projects.find(there.id) ?? there
+      return store.projects.find(preview.id) ?? preview
     },
 
     /** After a branch was deleted. */
@@ -147,6 +131,35 @@ export function createPreviewCases(ctx: Context, projects: ProjectCases) {
     },
   }
   return cases
+}
+
+/** Its row, as the settings of its project say. Only in a transaction that has looked whether there is room. */
+function insert({ store, paths }: Context, parent: ProjectRow, branch: string, name: string): ProjectRow {
+  const { startCommand, envVars, envScopes, healthPath, bootTimeoutMs, privateModules, settings } = parent
+  const { id } = store.projects.create({
+    name,
+    displayName: `${parent.displayName}: ${branch}`,
+    path: paths.project(name),
+    startCommand,
+    port: null,
+    envVars,
+    envScopes,
+  })
+  store.projects.makePreview(id, { parent: parent.id, branch, repository: parent.repository })
+  store.projects.update(id, {
+    ...{
+      deployBranch: branch,
+      healthPath,
+      bootTimeoutMs,
+      privateModules,
+      settings: { ...settings, cron: null },
+    },
+    memoryLimitMb: settings.previewMemoryMb ?? parent.memoryLimitMb,
+    // two sets of workers on one queue is what a preview must not bring about by itself
+    processes: settings.previewWorkers ? {} : { [othersCount]: 0 },
+    keepReleases: 2,
+  })
+  return store.projects.find(id) as ProjectRow
 }
 
 /** The front door counts from its start on: whose number has grown has been used. */
