@@ -149,7 +149,9 @@ describe('a project that is fetched', { timeout: 240_000 }, () => {
       (await deliver(payload, { headers: { 'x-hub-signature-256': '', 'x-hub-signature': sha1 } })).status,
       401,
     )
-    assert.equal((await deliver({ ...payload, filler: 'x'.repeat(5_000_000) })).status, 413)
+    assert.equal((await deliver({ ...payload, filler: 'x'.repeat(26_300_000) })).status, 413)
+    const long = { ref: 'refs/heads/other', filler: 'x'.repeat(20_000_000) }
+    assert.equal((await deliver(long)).status, 200, 'as long as services send them')
     assert.equal((await ask(pilot.url, '/api/hooks/origin', { method: 'POST', body: '{}' })).status, 404)
     assert.equal((await ask(pilot.url, '/api/hooks/nothing', { method: 'POST', body: '{}' })).status, 404)
     assert.equal((await deployments()).length, 2)
@@ -190,6 +192,14 @@ describe('a project that is fetched', { timeout: 240_000 }, () => {
     const key = (text: string) => /^key +(.*)$/m.exec(text)?.[1]
     assert.notEqual(key((await remote('new-key')).out), key(listed.out))
     assert.match((await remote('set', url, '--token-stdin')).all, /token|remote/)
+    const ssh = await user.run(
+      ['remote', 'set', 'git@example.org:ana/shop.git', '--token-stdin', '-p', 'shop'],
+      {
+        input: token,
+      },
+    )
+    assert.match(ssh.all, /a token is for an https:\/\/ address[\s\S]*deploy key/)
+    assert.notEqual(ssh.code, 0)
     assert.equal((await remote('rm')).code, 0)
     assert.equal((await remote()).code, 4)
   })

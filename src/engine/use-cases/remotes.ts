@@ -52,10 +52,11 @@ export function createRemoteCases(ctx: Context) {
 
     /**
      * Sets or changes it; key and secret are made once and stay. A token does not go along to another host.
-     * Refuses with `invalid`.
+     * Refuses with `invalid`, also a token for ssh.
      */
     set(project: ProjectRow, change: RemoteChange, who: Who): RemoteWithSecret {
       const { url, ...there } = parseRemoteUrl(change.url.trim(), ctx.allowLocalFetch)
+      if (there.protocol === 'ssh' && change.token) throw noTokenForSsh()
       const before = store.remotes.find(project.id)
       const made = before ? null : makeSecrets(project)
       const secrets = made?.secrets ?? secretsOf(project)
@@ -116,6 +117,14 @@ export function createRemoteCases(ctx: Context) {
 function makeSecrets(project: ProjectRow): { readonly publicKey: string; readonly secrets: RemoteSecrets } {
   const { publicKey, privateKey } = makeDeployKey(`nodepilot-${project.name}`)
   return { publicKey, secrets: { privateKey, webhookSecret: makeSecret(), token: null } }
+}
+
+function noTokenForSsh(): Refusal {
+  const message = 'a token is for an https:// address; over ssh the deploy key lets the server in'
+  return new Refusal('invalid', `token: ${message}`, {
+    fields: [{ field: 'token', message }],
+    hint: 'leave the token out and allow the deploy key there, or give the https:// address',
+  })
 }
 
 /** As standard webhooks write it; GitHub and Gitea take it as it stands. */

@@ -249,16 +249,21 @@ test('deliveries are throttled by project, and knocks by network', async () => {
   await withRemote(async ({ lab, deliver }) => {
     for (let n = 0; n < 60; n++) await deliver({}, { event: 'ping' })
     await assert.rejects(deliver({}, { event: 'ping' }), (error) => isRefusal(error, 'too_many_requests'))
-    for (let n = 0; n < 120; n++) lab.engine.webhook.knock('shop', '198.51.100.1')
+    const likely = { 'x-hub-signature-256': `sha256=${'a'.repeat(64)}` }
     assert.throws(
-      () => lab.engine.webhook.knock('shop', '198.51.100.1'),
+      () => lab.engine.webhook.knock('shop', {}, '192.0.2.1'),
+      (error) => isRefusal(error, 'unauthorized'),
+    )
+    for (let n = 0; n < 120; n++) lab.engine.webhook.knock('shop', likely, '198.51.100.1')
+    assert.throws(
+      () => lab.engine.webhook.knock('shop', likely, '198.51.100.1'),
       (error) => isRefusal(error, 'too_many_requests'),
     )
-    assert.equal(lab.engine.webhook.knock('shop', '203.0.113.1').name, 'shop')
+    assert.equal(lab.engine.webhook.knock('shop', likely, '203.0.113.1').name, 'shop')
     await lab.project('plain')
     for (const name of ['plain', 'nothing', '../x']) {
       assert.throws(
-        () => lab.engine.webhook.knock(name, '203.0.113.1'),
+        () => lab.engine.webhook.knock(name, likely, '203.0.113.1'),
         (error) => isRefusal(error, 'not_found'),
       )
     }
@@ -272,6 +277,12 @@ test('key, secret and token stay with the remote; a token does not go along to a
     const https = { url: 'https://example.org/ana/shop.git', token: 'tok', username: 'ana' }
     assert.equal(set(shop(), https, ada).webhookSecret, null)
     assert.deepEqual({ ...secrets(shop()), token: null }, before)
+    const overSsh = { url: 'ssh://git@example.org/ana/shop.git', token: 'tok' }
+    assert.throws(
+      () => set(shop(), overSsh, ada),
+      (error) => isRefusal(error, 'invalid') && error.fields[0]?.field === 'token',
+    )
+    assert.equal(find(shop())?.url, https.url)
     set(shop(), { url: 'https://example.org/ana/other.git' }, ada)
     assert.deepEqual([secrets(shop())?.token, find(shop())?.username], ['tok', 'ana'])
     for (const url of ['https://example.com/ana/shop.git', 'https://example.org:444/ana/shop.git']) {

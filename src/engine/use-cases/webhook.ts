@@ -8,7 +8,7 @@ import type { DeliveryOutcome } from '../store/hook-deliveries.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { type HookEvent, readHookEvent } from '../webhook/event.ts'
 import { createRate } from '../webhook/rate.ts'
-import { type Headers, type Signed, verifySignature } from '../webhook/signature.ts'
+import { type Headers, mayBeSigned, type Signed, verifySignature } from '../webhook/signature.ts'
 import { DeploymentFailed } from './attempt.ts'
 import { branchOf, type FetchCase, liveCommit } from './fetching.ts'
 
@@ -98,13 +98,18 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
   }
 
   return {
-    /** Before anything of a delivery is read. Refuses with `not_found` (no webhook) and `too_many_requests`. */
-    knock(name: string, address: string): ProjectRow {
+    /**
+     * Before the body of a delivery is read. Refuses with `not_found` (no webhook), `too_many_requests`, and
+     * `unauthorized` where no body could make its signature right.
+     */
+    knock(name: string, headers: Headers, address: string): ProjectRow {
       const project = store.projects.find(name)
       if (!project || !store.remotes.find(project.id))
         throw new Refusal('not_found', 'there is no webhook here')
       const seconds = knocks.take(`${project.id} ${networkOf(address)}`)
       if (seconds > 0) throw tooMany(seconds)
+      const secret = store.remotes.secrets(project.id)?.webhookSecret
+      if (!secret || !mayBeSigned(headers, secret, clock())) throw badSignature()
       return project
     },
 

@@ -3,11 +3,15 @@ import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { readHookEvent } from './event.ts'
 import { createRate } from './rate.ts'
-import { type Headers, verifySignature } from './signature.ts'
+import { type Headers, mayBeSigned, verifySignature } from './signature.ts'
 
 const now = 1_614_265_330_000
-const verify = (headers: Headers, body: string, secret: string, at = now) =>
-  verifySignature(headers, Buffer.from(body), secret, at)
+/** What is right must be read, and what is not read must be wrong. */
+const verify = (headers: Headers, body: string, secret: string, at = now) => {
+  const signed = verifySignature(headers, Buffer.from(body), secret, at)
+  assert.ok(signed === null || mayBeSigned(headers, secret, at), JSON.stringify(headers))
+  return signed
+}
 
 test("GitHub's own example is accepted", () => {
   // https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
@@ -72,6 +76,30 @@ test('bad, short, empty and SHA-1 signatures are refused, and nothing weaker is 
     { 'x-gitlab-token': '' },
   ]) {
     assert.equal(verify(headers, 'b', 's'), null, JSON.stringify(headers))
+  }
+})
+
+test('what no body could make right is known by its headers', () => {
+  const hex = 'a'.repeat(64)
+  const dated = { 'webhook-id': 'a', 'webhook-timestamp': String(now / 1000), 'webhook-signature': 'v1,x' }
+  for (const headers of [
+    { 'x-hub-signature-256': `sha256=${hex}` },
+    { 'x-forgejo-signature': hex },
+    dated,
+    { 'x-gitlab-token': 's' },
+  ]) {
+    assert.ok(mayBeSigned(headers, 's', now), JSON.stringify(headers))
+  }
+  for (const headers of [
+    {},
+    { 'x-hub-signature': `sha1=${hex}` },
+    { 'x-hub-signature-256': hex },
+    { 'x-hub-signature-256': `sha256=${hex}0`, 'x-gitlab-token': 's' },
+    { 'x-gitea-signature': '' },
+    { ...dated, 'webhook-timestamp': '1' },
+    { 'x-gitlab-token': 't' },
+  ]) {
+    assert.ok(!mayBeSigned(headers, 's', now), JSON.stringify(headers))
   }
 })
 

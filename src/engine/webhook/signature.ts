@@ -39,13 +39,31 @@ export function verifySignature(headers: Headers, body: Buffer, secret: string, 
   return { provider: 'gitlab', id: headers['x-gitlab-event-uuid'] ?? null }
 }
 
-function verifyStandard(headers: Headers, body: Buffer, secret: string, now: number): Signed | null {
-  const {
-    'webhook-id': id = '',
-    'webhook-timestamp': time = '',
-    'webhook-signature': signatures = '',
-  } = headers
+/**
+ * Whether there can be a body that makes this delivery right, by its headers alone: what is refused here need not be
+ * read.
+ */
+export function mayBeSigned(headers: Headers, secret: string, now: number): boolean {
+  const hub = headers['x-hub-signature-256']
+  if (hub !== undefined) return /^sha256=[0-9a-f]{64}$/.test(hub)
+  const gitea = headers['x-gitea-signature'] ?? headers['x-forgejo-signature'] ?? headers['x-gogs-signature']
+  if (gitea !== undefined) return /^[0-9a-f]{64}$/.test(gitea)
+  if (headers['webhook-signature'] !== undefined) return standardTime(headers, now) !== null
+  return same(headers['x-gitlab-token'] ?? '', secret)
+}
+
+/** Id and time of a standard webhook; null where they are none, or the time is too far off. */
+function standardTime(headers: Headers, now: number): { readonly id: string; readonly time: string } | null {
+  const { 'webhook-id': id = '', 'webhook-timestamp': time = '' } = headers
   if (id === '' || !/^\d{1,12}$/.test(time) || Math.abs(Number(time) * 1000 - now) > toleranceMs) return null
+  return { id, time }
+}
+
+function verifyStandard(headers: Headers, body: Buffer, secret: string, now: number): Signed | null {
+  const dated = standardTime(headers, now)
+  if (!dated) return null
+  const { id, time } = dated
+  const signatures = headers['webhook-signature'] ?? ''
   const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : secret
   const wanted = createHmac('sha256', key).update(`${id}.${time}.`).update(body).digest('base64')
   // several while a secret is being changed

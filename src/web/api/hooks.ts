@@ -1,15 +1,13 @@
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { readBytes } from '../input.ts'
 import { paths } from '../paths.ts'
 import type { Services } from '../services.ts'
 import { addressOf } from '../session.ts'
+import { createUnsignedBodies, webhookLimits } from '../unsigned-bodies.ts'
 import { hookAnswer } from './shapes-remote.ts'
-
-/** GitHub sends 25 MB at most, which no push of people comes near; commits are not read from it anyway. */
-const longestBody = 5_000_000
 
 /** Where other services deliver their webhooks. */
 export function hooksApi({ engine }: Services): readonly Endpoint[] {
+  const bodies = createUnsignedBodies(webhookLimits)
   return [
     endpoint({
       method: 'post',
@@ -19,7 +17,7 @@ export function hooksApi({ engine }: Services): readonly Endpoint[] {
       description:
         'No sign-in: the delivery is signed with the secret of the webhook (`X-Hub-Signature-256`, `X-Gitea-Signature`, ' +
         '`Webhook-Signature`, or `X-Gitlab-Token`). A push to the branch of the remote is fetched and deployed; the ' +
-        'answer does not wait for it.',
+        'answer does not wait for it. 25 MiB at most.',
       access: 'anyone',
       answers: {
         200: { description: 'there is nothing to do, and why', schema: hookAnswer },
@@ -27,8 +25,8 @@ export function hooksApi({ engine }: Services): readonly Endpoint[] {
       },
       async handler({ c }) {
         const address = addressOf(c)
-        const project = engine.webhook.knock(c.req.param('project') ?? '', address)
-        const body = await readBytes(c, longestBody)
+        const project = engine.webhook.knock(c.req.param('project') ?? '', c.req.header(), address)
+        const body = await bodies.read(c.env.incoming)
         const answer = await engine.webhook.receive(project, c.req.header(), body, address)
         const { result, reason, deployment } = answer
         return c.json({ result, reason, deployment }, result === 'deploying' ? 202 : 200)
