@@ -190,6 +190,15 @@ export interface Route {
   readonly accessLog?: string
   /** Files that the front door answers from itself; null or not there: `endpoints` do. */
   readonly static?: RouteFiles | null
+  /** Visitors get a page instead, whatever else stands here; not there: they do not. */
+  readonly maintenance?: RouteMaintenance
+}
+
+export interface RouteMaintenance {
+  /** The project's own, HTML; null: that of the front door. */
+  readonly page: string | null
+  /** Addresses and ranges of those who are let through. */
+  readonly allow: readonly string[]
 }
 
 /** The files of a release that has no process for `web`. */

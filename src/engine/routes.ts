@@ -3,8 +3,9 @@ import path from 'node:path'
 import { isWithin } from './domain/host-name.ts'
 import type { StaticFiles } from './domain/release-plan.ts'
 import type { Paths } from './paths.ts'
+import { maintenancePageOf } from './pipeline/maintenance-page.ts'
 import { routeFilesOf } from './pipeline/static-files.ts'
-import type { Route, Router } from './ports.ts'
+import type { Route, RouteMaintenance, Router } from './ports.ts'
 import type { DomainRow } from './store/domains.ts'
 import type { InstanceRow } from './store/instances.ts'
 import type { ProjectRow } from './store/projects.ts'
@@ -42,7 +43,14 @@ export function createRoutes(deps: {
       ...(sticky ? { sticky } : {}),
       ...(accessLog ? { accessLog: path.join(paths.projectLogs(project.name), 'access.1.log') } : {}),
       ...(how?.plan.static ? { static: staticOf(project, how, how.plan.static) } : {}),
+      ...(project.settings.maintenance ? { maintenance: maintenanceOf(project, how) } : {}),
     }
+  }
+
+  const maintenanceOf = ({ name, settings }: ProjectRow, how: HowItRuns | undefined): RouteMaintenance => {
+    const live = how ? { slug: paths.release(name, how.slug), plan: how.plan } : null
+    const { html } = maintenancePageOf(settings.maintenancePage, live)
+    return { page: html, allow: settings.maintenanceAllow }
   }
 
   const staticOf = (project: ProjectRow, { slug, plan }: HowItRuns, site: StaticFiles) =>

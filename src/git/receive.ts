@@ -202,8 +202,7 @@ async function prove(
         if ((tip ?? '') !== (isNothing(update.oldSha) ? '' : update.oldSha)) throw overtaken(branch)
       },
       onLive: () => {
-        if (project.deployBranch === null)
-          engine.projects.change(project, { deployBranch: branch }, push.actor.who)
+        if (project.deployBranch === null) engine.projects.deployFrom(project, branch, push.actor.who)
       },
     })
   } catch (error) {

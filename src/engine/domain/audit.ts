@@ -57,11 +57,20 @@ export function whoOf(actor: Actor, address: string, via?: Who['via']): Who {
   }
 }
 
+/** Characters; a command has up to 1,000. */
+const longestFact = 1_000
+
 /** Only what differs between the two, for `before` and `after`. */
 export function difference(before: AuditFacts, after: AuditFacts): { before: AuditFacts; after: AuditFacts } {
   const changed = Object.keys(after).filter(
     (key) => after[key] !== undefined && JSON.stringify(after[key]) !== JSON.stringify(before[key]),
   )
-  const pick = (from: AuditFacts) => Object.fromEntries(changed.map((key) => [key, from[key] ?? null]))
+  const pick = (from: AuditFacts) => Object.fromEntries(changed.map((key) => [key, gist(from[key] ?? null)]))
   return { before: pick(before), after: pick(after) }
+}
+
+/** A whole page of text is no fact: its beginning and its length are. */
+function gist(value: unknown): unknown {
+  if (typeof value !== 'string' || value.length <= longestFact) return value
+  return `${value.slice(0, 100)}… (${value.length} characters)`
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { command, folder, graceMs, nodeVersion } from './app-fields.ts'
 import { cronJobs } from './cron.ts'
+import { addressRange, maintenancePage } from './maintenance.ts'
 
 /**
  * Everything that can be set for one project beside its columns. One schema is the truth for the database, the
@@ -69,6 +70,18 @@ export const projectSettings = z.strictObject({
   accessLog: z.boolean().default(false).meta({
     description: 'the front door writes a line for each request into the log of type access',
   }),
+  maintenance: z.boolean().default(false).meta({
+    description: 'visitors get a page and 503, whatever runs; in force at once',
+  }),
+  maintenancePage: maintenancePage.nullable().default(null).meta({
+    description:
+      'what visitors get in maintenance, HTML; null: maintenance.html of the app, else a plain page',
+  }),
+  maintenanceAllow: z
+    .array(addressRange)
+    .max(100, 'it has more than 100 entries; write ranges, as 203.0.113.0/24')
+    .default([])
+    .meta({ description: 'addresses and ranges of those who are let through in maintenance' }),
   regressionGuard: z.boolean().default(false).meta({
     description:
       'a release that is clearly worse than the one before is switched back within its first minute',

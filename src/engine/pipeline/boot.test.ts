@@ -64,7 +64,7 @@ test("the project's own port is taken while it is free, and the new release gets
     const free = await listenOn(0, '127.0.0.1')
     const { port } = free.address() as net.AddressInfo
     await new Promise((resolve) => free.close(resolve))
-    lab.engine.projects.change(project, { port }, ada)
+    await lab.engine.projects.change(project, { port }, ada)
     await lab.deploy(project, lab.commit(revisionOf('a')))
     assert.equal(lab.store.instances.ofProject(project.id)[0]?.port, port)
     const proven = await lab.prove(project, lab.commit(revisionOf('b')))
@@ -76,7 +76,7 @@ test("the project's own port is taken while it is free, and the new release gets
 
 test('an app gets what the contract says and nothing of the server', async () => {
   await withProject(async (lab, project) => {
-    lab.engine.projects.change(project, { envVars: { COLOUR: 'blue', NODE_ENV: 'staging' } }, ada)
+    await lab.engine.projects.change(project, { envVars: { COLOUR: 'blue', NODE_ENV: 'staging' } }, ada)
     await lab.deploy(project, lab.commit(revisionOf('a')))
     const [instance] = await lab.memory.list()
     const [row] = lab.store.instances.ofProject(project.id)

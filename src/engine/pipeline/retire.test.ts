@@ -40,7 +40,7 @@ test('the newest releases are kept on disk and in the list, older ones go from b
 
 test('a project may keep more than the server', async () => {
   await withReleases(1, async (lab, project) => {
-    lab.engine.projects.change(project, { keepReleases: 4 }, ada)
+    await lab.engine.projects.change(project, { keepReleases: 4 }, ada)
     for (const letter of ['b', 'c', 'd', 'e']) {
       await lab.deploy(project, lab.commit(revisionOf(letter)))
       await lab.settled()
@@ -56,7 +56,7 @@ test('the files that serve are never pruned, however old they are', async () => 
     await lab.settled()
     assert.equal(await readlink(lab.paths.release('shop', 3)), '1')
     assert.deepEqual(await lab.releasesOnDisk('shop'), ['1', '2', '3'])
-    lab.engine.projects.change(project, { keepReleases: 1 }, ada)
+    await lab.engine.projects.change(project, { keepReleases: 1 }, ada)
     await lab.engine.processes.restart(project, ada)
     await lab.settled()
     assert.deepEqual(await lab.releasesOnDisk('shop'), ['1', '3'])

@@ -1,6 +1,6 @@
 import type { RouteTable } from '../ports.ts'
 import { type LogLimits, RotatingLog } from '../rotating-log.ts'
-import { type Asked, schemeOf } from './asked.ts'
+import { type Asked, clientOf, schemeOf } from './asked.ts'
 import { fieldValue } from './http/fields.ts'
 
 /** Lines wait so long for others, ms, or until they are so many bytes: one write for all of them. */
@@ -112,13 +112,6 @@ function lineOf(asked: Asked, { status, ms, bytesOut }: Ended, time: string): st
   const agent = fieldValue(fields, 'user-agent') ?? '-'
   const request = `${quoted(`${method} ${withoutQuery(path)} HTTP/1.${minor}`)}`
   return `${clientOf(asked)} - - [${time}] ${request} ${status || 499} ${bytesOut} ${quoted(referer)} ${quoted(agent)} ${ms.toFixed(1)}ms ${requestId} ${schemeOf(asked)}`
-}
-
-/** The last address the proxy in front has added is the one that it saw itself. */
-function clientOf({ sender, fields }: Asked): string {
-  const forwarded = sender.trusted ? fieldValue(fields, 'x-forwarded-for') : undefined
-  const last = forwarded?.split(',').at(-1)?.trim()
-  return last && /^[\da-fA-F.:]{2,45}$/.test(last) ? last : sender.address
 }
 
 function withoutQuery(text: string): string {

@@ -99,6 +99,13 @@ export function schemeOf({ fields, sender }: Asked): 'http' | 'https' {
   return protoOf(sender.trusted ? fieldValue(fields, 'x-forwarded-proto') : undefined)
 }
 
+/** Who asks. The last address the proxy in front has added is the one that it saw itself. */
+export function clientOf({ sender, fields }: Asked): string {
+  const forwarded = sender.trusted ? fieldValue(fields, 'x-forwarded-for') : undefined
+  const last = forwarded?.split(',').at(-1)?.trim()
+  return last && /^[\da-fA-F.:]{2,45}$/.test(last) ? last : sender.address
+}
+
 /** Request ids need to be unique, not secret: the start of the process and a counter. */
 export function requestIds(prefix: string): () => string {
   let count = 0

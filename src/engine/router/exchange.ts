@@ -96,6 +96,10 @@ export class Exchange implements Asker, Seeker, Endless {
   none(page: Page): void {
     const { fields, path, requestId } = this.#asked
     const answer = renderPage(page, pageForm(page, path, fieldValue(fields, 'accept')), requestId)
+    if (page.meant) {
+      this.#found = null
+      this.#tally.disowned()
+    }
     this.#tally.answered(answer.status)
     this.#answered = true
     this.#decideClose()

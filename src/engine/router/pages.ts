@@ -10,6 +10,10 @@ export interface Page {
   readonly panel?: true
   /** Where to ask instead. */
   readonly location?: string
+  /** Somebody wants it so: no release that was tried before is to blame. */
+  readonly meant?: true
+  /** The project's own page, for browsers. */
+  readonly html?: string
 }
 
 export type PageForm = 'html' | 'text' | 'problem'
@@ -40,6 +44,16 @@ export const pages = {
     title: `${project} is stopped`,
     sentence: 'It answers again as soon as it is started.',
     retryAfter: 30,
+    meant: true,
+  }),
+  /** `html`: a page of the project's own. */
+  maintenance: (project: string, html: string | null): Page => ({
+    status: 503,
+    title: `${project} is in maintenance`,
+    sentence: 'It is being worked on and will be back soon. Please try again later.',
+    retryAfter: 60,
+    meant: true,
+    ...(html === null ? {} : { html }),
   }),
   notRunning: (project: string): Page => ({
     status: 503,
@@ -97,9 +111,10 @@ export function renderPage(page: Page, form: PageForm, requestId: string | null)
   const { type, body } = forms[form](page)
   const headers = [
     ...['Content-Type', type, 'Content-Length', String(Buffer.byteLength(body)), 'Cache-Control', 'no-store'],
-    ...['Content-Security-Policy', contentSecurityPolicy, 'X-Content-Type-Options', 'nosniff'],
-    ...['Referrer-Policy', 'no-referrer'],
+    ...['X-Content-Type-Options', 'nosniff', 'Referrer-Policy', 'no-referrer'],
   ]
+  // A page of the project's own may load what it wants, as every page of its app.
+  if (body !== page.html) headers.push('Content-Security-Policy', contentSecurityPolicy)
   if (page.location !== undefined) headers.push('Location', page.location)
   if (page.retryAfter !== undefined) headers.push('Retry-After', String(page.retryAfter))
   if (requestId !== null) headers.push('X-Request-Id', requestId)
@@ -135,7 +150,7 @@ const reasons: Readonly<Record<number, string>> = {
 const codes: Readonly<Record<number, string>> = { 404: 'not_found' }
 
 const forms: Readonly<Record<PageForm, (page: Page) => { type: string; body: string }>> = {
-  html: (page) => ({ type: 'text/html; charset=utf-8', body: html(page) }),
+  html: (page) => ({ type: 'text/html; charset=utf-8', body: page.html ?? html(page) }),
   text: (page) => ({ type: 'text/plain; charset=utf-8', body: `${page.title}\n${page.sentence}\n` }),
   problem: (page) => ({
     type: 'application/problem+json',

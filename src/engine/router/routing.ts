@@ -3,6 +3,7 @@ import type { Asked } from './asked.ts'
 import { type Avoid, pickUpstream } from './balance.ts'
 import { type Hold, Holds } from './holds.ts'
 import { isThisMachine } from './host.ts'
+import { type Closed, closedRoutes } from './maintenance.ts'
 import { type Page, pages } from './pages.ts'
 import type { Found } from './search.ts'
 import { instanceOfClient, type Tags } from './sticky.ts'
@@ -47,6 +48,7 @@ export class Routing {
   #live: LiveTable | null = null
   /** Looked up once for every table and not with every request. */
   #instances = new Map<Route, Instances>()
+  #closed: ReadonlyMap<Route, Closed> = new Map()
 
   constructor(panelSocket: string, filesSocket: string, hostname: string) {
     this.#panel = new Upstream('panel', { socketPath: panelSocket })
@@ -80,6 +82,7 @@ export class Routing {
     this.upstreams.use(next.endpoints)
     this.holds.keep(new Set(table.routes.map(({ project }) => project)))
     this.#instances = new Map(table.routes.map((route) => [route, instancesOf(route, this.upstreams)]))
+    this.#closed = closedRoutes(table.routes)
     return 'applied'
   }
 
@@ -89,6 +92,9 @@ export class Routing {
     const live = this.#live
     const route = !live || host === live.baseDomain ? undefined : routeOf(live, host)
     if (!route) return this.#withoutRoute(host, avoid)
+    const closed = this.#closed.get(route)
+    // before everything else: stopped, held or not running, it is the same to visitors
+    if (closed && !closed.admits(asked)) return { kind: 'page', page: closed.page }
     const { project, release, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
     if (route.static) return this.#toFiles(project, release, avoid)

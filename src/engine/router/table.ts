@@ -1,4 +1,4 @@
-import type { Endpoint, Route, RouteEndpoint, RouteFiles, RouteTable } from '../ports.ts'
+import type { Endpoint, Route, RouteEndpoint, RouteFiles, RouteMaintenance, RouteTable } from '../ports.ts'
 
 /** A table as it is looked up: one Map from host name to route. */
 export interface LiveTable {
@@ -83,6 +83,15 @@ function parseRoute(value: unknown): Route {
     ...(route.sticky === true ? { sticky: true } : {}),
     ...(route.accessLog === undefined ? {} : { accessLog: text(route.accessLog, 'accessLog') }),
     ...(route.static === undefined || route.static === null ? {} : { static: parseFiles(route.static) }),
+    ...(route.maintenance === undefined ? {} : { maintenance: parseMaintenance(route.maintenance) }),
+  }
+}
+
+function parseMaintenance(value: unknown): RouteMaintenance {
+  const { page, allow } = record(value, 'maintenance')
+  return {
+    page: page === null ? null : text(page, 'the maintenance page'),
+    allow: list(allow, 'allow').map((one) => text(one, 'who is let through')),
   }
 }
 

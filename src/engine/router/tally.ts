@@ -29,6 +29,12 @@ export class Tally {
     meter.open++
   }
 
+  /** It is no request of that release after all. */
+  disowned(): void {
+    if (this.#meter) this.#meter.open--
+    this.#meter = undefined
+  }
+
   /** An answer begins. Its end may be far away (downloads, event streams), and is the client's time too. */
   answered(status: number): void {
     if (this.status !== 0) return

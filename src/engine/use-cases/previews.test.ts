@@ -18,7 +18,7 @@ async function withShop(
   try {
     const created = await lab.engine.projects.create({ name: 'shop', envVars: { TOKEN: 'of-shop' } }, ada)
     const settings = { previews: true, previewIdleDays: 3, previewLimit: 2 }
-    const shop = lab.engine.projects.change(created, { settings }, ada)
+    const shop = await lab.engine.projects.change(created, { settings }, ada)
     await work({
       lab,
       later: (ms) => {

@@ -152,7 +152,7 @@ function insert({ store, paths }: Context, parent: ProjectRow, branch: string, n
       healthPath,
       bootTimeoutMs,
       privateModules,
-      settings: { ...settings, cron: null },
+      settings: { ...settings, cron: null, maintenance: false },
     },
     memoryLimitMb: settings.previewMemoryMb ?? parent.memoryLimitMb,
     // two sets of workers on one queue is what a preview must not bring about by itself

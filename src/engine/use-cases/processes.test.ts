@@ -145,7 +145,7 @@ test('what was stopped or scaled is written down and carried on, though its end 
 
 test('with overlapWorkers the new worker does not wait for the old one', async () => {
   await withProcfile(procfile, async (lab, fresh) => {
-    lab.engine.projects.change(fresh(), { overlapWorkers: true }, ada)
+    await lab.engine.projects.change(fresh(), { overlapWorkers: true }, ada)
     const seen = watchWorkers(lab)
     await lab.deploy(fresh(), commit(lab, 'b', procfile))
     await lab.settled()

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts'
 import { type AuditFacts, difference, type Who } from '../domain/audit.ts'
 import { deriveName, projectNamePattern, reservedNames } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'
+import type { SettingName, SettingsChange } from '../domain/settings.ts'
 import { discard, type Group, groupsOf } from '../pipeline/discard.ts'
 import { settle } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
@@ -26,7 +27,13 @@ export interface NewProjectInput {
 }
 
 /** In force at once. */
-const frontDoorSettings = ['sticky', 'accessLog'] as const
+const frontDoorSettings = [
+  'sticky',
+  'accessLog',
+  'maintenance',
+  'maintenancePage',
+  'maintenanceAllow',
+] as const satisfies readonly SettingName[]
 
 export function createProjectCases(ctx: Context) {
   const { store, paths } = ctx
@@ -92,21 +99,18 @@ export function createProjectCases(ctx: Context) {
       return viewOne(ctx, this.get(project.id))
     },
 
-    /** Settings take effect with the next deployment or restart, those of the front door at once. */
-    change(project: ProjectRow, change: ProjectChange, who: Who): ProjectRow {
+    /** Settings take effect with the next deployment or restart, those of the front door when this resolves. */
+    async change(project: ProjectRow, change: ProjectChange, who: Who): Promise<ProjectRow> {
       store.projects.update(project.id, change)
-      const { envVars: _, envScopes: __, settings, ...columns } = change
-      const after = { ...columns, ...settings }
-      const facts = difference(factsOf(project, Object.keys(after)), after)
-      ctx.audit({ who, action: 'project.change', project, ...facts })
-      if (
-        frontDoorSettings.some(
-          (name) => settings?.[name] !== undefined && settings[name] !== project.settings[name],
-        )
-      ) {
-        ctx.background.run('switching routes', () => switchRoutes(ctx).then(() => undefined))
-      }
+      auditChange(ctx, project, change, who)
+      if (changesFrontDoor(project, change.settings)) await switchRoutes(ctx)
       return this.get(project.id)
+    },
+
+    /** A push to this branch goes live from now on. */
+    deployFrom(project: ProjectRow, branch: string, who: Who): void {
+      store.projects.update(project.id, { deployBranch: branch })
+      auditChange(ctx, project, { deployBranch: branch }, who)
     },
 
     /** The newest lines of the apps, oldest first. */
@@ -186,6 +190,25 @@ const deleting = (name: string) => `${deletingPrefix}${name}`
 /** Names of projects whose deletion was interrupted. */
 export function interruptedRemovals(ctx: Context): string[] {
   return ctx.store.settings.keys(deletingPrefix).map((key) => key.slice(deletingPrefix.length))
+}
+
+/** Whether visitors come in is said on its own: it is looked for. */
+function auditChange(ctx: Context, project: ProjectRow, change: ProjectChange, who: Who): void {
+  const { envVars: _, envScopes: __, settings = {}, ...columns } = change
+  const { maintenance = project.settings.maintenance, ...others } = settings
+  const after = { ...columns, ...others }
+  if (maintenance !== project.settings.maintenance) {
+    ctx.audit({ who, action: `project.maintenance-${maintenance ? 'on' : 'off'}`, project })
+    if (Object.keys(after).length === 0) return
+  }
+  const facts = difference(factsOf(project, Object.keys(after)), after)
+  ctx.audit({ who, action: 'project.change', project, ...facts })
+}
+
+function changesFrontDoor({ settings: before }: ProjectRow, settings: SettingsChange = {}): boolean {
+  return frontDoorSettings.some(
+    (name) => settings[name] !== undefined && JSON.stringify(settings[name]) !== JSON.stringify(before[name]),
+  )
 }
 
 /** Named ones alone: config vars are opened by nobody who does not need them. */

@@ -129,7 +129,7 @@ test('what cannot be rolled back to is refused with what can', async () => {
       return true
     })
     await assert.rejects(lab.engine.releases.rollback(fresh(), { release: 9 }, by), coded('not_found'))
-    lab.engine.projects.change(fresh(), { keepReleases: 1 }, ada)
+    await lab.engine.projects.change(fresh(), { keepReleases: 1 }, ada)
     await lab.deploy(fresh(), lab.commit(revisionOf('b')))
     await lab.settled()
     const pruned = lab.engine.releases.rollback(fresh(), { release: 1 }, by)

@@ -20,7 +20,7 @@ async function withTwoReleases(
   const lab = await createLab({ watchMs })
   try {
     const project = await lab.project()
-    if (guard) lab.engine.projects.change(project, { settings: { regressionGuard: true } }, ada)
+    if (guard) await lab.engine.projects.change(project, { settings: { regressionGuard: true } }, ada)
     const current = () => lab.engine.projects.get('shop')
     await lab.deploy(current(), lab.commit(revisionOf('a')))
     answer(lab, 100, 200)

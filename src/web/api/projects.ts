@@ -85,7 +85,7 @@ export function projectsApi(services: Services): readonly Endpoint[] {
       example: { body: { healthPath: '/healthz', bootTimeoutMs: 30_000 } },
       answers: { 200: { description: 'the project as it is now', schema: shapes.projectAnswer } },
       handler: async ({ c, project, body, who }) =>
-        c.json(await show(engine.projects.change(project, toChange(body), who))),
+        c.json(await show(await engine.projects.change(project, toChange(body), who))),
     }),
     endpoint({
       method: 'delete',

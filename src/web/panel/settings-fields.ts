@@ -155,6 +155,30 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'A line for each request, in the logs as process access. Without query strings.',
     type: 'check',
   },
+  maintenance: {
+    group: 'Front door',
+    label: 'Maintenance',
+    hint: 'At once: visitors get the page below and 503. Deploys go on, and can be looked at from the addresses below.',
+    type: 'check',
+  },
+  maintenancePage: {
+    group: 'Front door',
+    label: 'Maintenance page',
+    hint: 'HTML, 64 KiB at most. Empty: maintenance.html in the folder of the app, else a plain page.',
+    type: 'long',
+    attributes: { maxlength: 65_536, autocomplete: 'off', spellcheck: 'false' },
+    // forms send lines as CR LF
+    read: (text) => text.replaceAll('\r\n', '\n') || null,
+  },
+  maintenanceAllow: {
+    group: 'Front door',
+    label: 'Let through in maintenance',
+    hint: 'Addresses and ranges, one a line: 203.0.113.7, 203.0.113.0/24, 2001:db8::/32.',
+    type: 'long',
+    attributes: { maxlength: 8000, autocomplete: 'off', spellcheck: 'false' },
+    show: (value) => (value as readonly string[]).join('\n'),
+    read: (text) => text.split(/[\s,]+/).filter((entry) => entry !== ''),
+  },
   regressionGuard: {
     group: 'Front door',
     label: 'Regression guard',
