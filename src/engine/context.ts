@@ -39,8 +39,8 @@ export interface Context {
   readonly turns: Turns
   /** What must not cross for one project, and does not need its turn: ending old processes, turning workers over. */
   readonly inOrder: InOrder
-  /** Projects whose old generation has stopped to make room for the one that is being started. */
-  readonly handovers: Set<number>
+  /** By project: generations that have stopped to make room for the one that is being started. */
+  readonly handovers: Map<number, readonly number[]>
   /** Aborted when the server ends: nothing new begins, what waits for its turn gives up. */
   readonly closing: AbortSignal
   /** How many builds go on at once on this machine. */

@@ -80,7 +80,7 @@ export function createEngine(deps: EngineDeps) {
     turns: createTurns(),
     builds: createBuildGate(deps.limits.builds),
     inOrder: createOrder(),
-    handovers: new Set<number>(),
+    handovers: new Map(),
     lastExits: rememberExits(deps.runtime, { clock: deps.clock, appLog: secrets.appLog }),
     attempts: new Map(),
     runs: new Set(),

@@ -7,7 +7,7 @@ import { endForgottenHolds } from './pipeline/handover.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
 import { retireOld } from './pipeline/retire.ts'
 import { prepareRelease } from './pipeline/serve-files.ts'
-import { isSame, startServing } from './pipeline/start-serving.ts'
+import { hasMadeRoom, isSame, startNowOrLater } from './pipeline/start-serving.ts'
 import { nowOrLater } from './pipeline/until-it-could.ts'
 import { isWorker, turnOverWorkers } from './pipeline/workers.ts'
 import type { Instance } from './ports.ts'
@@ -62,11 +62,10 @@ export async function mendProcesses(ctx: Context): Promise<void> {
       ctx.store.instances.ofProject(project.id, 'serving').map((row) => ({ project, row })),
     )
     .filter(({ row }) => !row.problem)
-    // it has made room: beside it, the one that is being started would not be alone
-    .filter(({ project, row }) => isWorker(row) || !ctx.handovers.has(project.id))
+    .filter(({ row }) => isWorker(row) || !hasMadeRoom(ctx, row))
     .filter(({ project, row }) => !running.some((instance) => isSame(instance, project.name, row)))
   const web = missing.filter(({ row }) => !isWorker(row))
-  await eachOf(web, 4, ({ project, row }) => startServing(ctx, project, row))
+  await eachOf(web, 4, ({ project, row }) => startNowOrLater(ctx, project, row))
   // those of an older generation that still run have to end first
   const lacking = new Map(
     missing.flatMap(({ project, row }) => (isWorker(row) ? [[project.id, project] as const] : [])),

@@ -24,6 +24,8 @@ const moments: readonly (readonly [string, readonly Failpoint[]])[] = [
   ['scaling down', ['routes.applied', 'retire.drained']],
   ['stop', ['routes.applied']],
   ['deleting a project', ['remove.committed']],
+  // the last one: the setting stays
+  ['a restart in place', ['handover.stopped', 'boot.started', 'processes.committing', 'routes.applying']],
 ]
 
 describe('PM2 killed in the middle of everything', { timeout: 290_000 }, () => {

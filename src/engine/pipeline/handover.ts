@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { inForce } from '../domain/release-plan.ts'
 import type { InstanceRow } from '../store/instances.ts'
@@ -7,7 +8,7 @@ import { type Group, graceOf, groupsOf } from './discard.ts'
 import { waitForPort } from './health.ts'
 import type { Journal } from './journal.ts'
 import { drainOf, endOldWeb } from './retire.ts'
-import { startServing } from './start-serving.ts'
+import { startLater, startServing } from './start-serving.ts'
 import { untilItCould } from './until-it-could.ts'
 import { isWorker } from './workers.ts'
 
@@ -21,6 +22,8 @@ import { isWorker } from './workers.ts'
 const longestHoldMs = 30_000
 /** Of it, how long those under way may take to finish, ms. */
 const longestDrainMs = 10_000
+/** How long the old generation is tried to be started again while requests wait, and how often, ms. */
+const [longestComebackMs, againMs] = [15_000, 250]
 
 /**
  * As `boot`; where generations may not overlap, the one that serves stops first, and is started again when the new
@@ -58,11 +61,14 @@ export async function endHandover(ctx: Context, project: ProjectRow, switched: b
 /** The new generation is given up, and has ended: the old one is started again. Never throws. */
 export async function takeBack(ctx: Context, project: ProjectRow): Promise<void> {
   if (!ctx.handovers.has(project.id)) return
+  // from here on it has to run again: whoever mends processes meanwhile starts it as well
+  ctx.handovers.set(project.id, [])
   const rows = servingWeb(ctx, project)
-  for (const row of rows) await startServing(ctx, project, row)
+  const left = await startAgain(ctx, project, rows)
   const moved = await waitUntilUp(ctx, project, rows)
   const switched = !moved || (await ctx.routes.apply().then(always, never))
   await endHandover(ctx, project, switched)
+  for (const row of left) startLater(ctx, project, row)
 }
 
 /** When the server starts: requests that a dead one kept waiting go on, once there is something to serve them. */
@@ -78,6 +84,22 @@ export async function endForgottenHolds(ctx: Context): Promise<void> {
   )
 }
 
+/** Gives what is in the way the time to go, as a lost PM2 does. Returns those that could not be started. */
+async function startAgain(
+  ctx: Context,
+  project: ProjectRow,
+  rows: readonly InstanceRow[],
+): Promise<readonly InstanceRow[]> {
+  const deadline = performance.now() + longestComebackMs
+  let left = rows
+  for (;;) {
+    const started = await Promise.all(left.map((row) => startServing(ctx, project, row)))
+    left = left.filter((_, at) => !started[at])
+    if (left.length === 0 || performance.now() > deadline || ctx.closing.aborted) return left
+    await pause(againMs)
+  }
+}
+
 const always = () => true
 const never = () => false
 
@@ -87,7 +109,10 @@ async function standAside(ctx: Context, project: ProjectRow, journal: Journal): 
   const rows = servingWeb(ctx, project)
   if (rows.length === 0) return
   journal.say('requests wait: the old version stops before the new one starts')
-  ctx.handovers.add(project.id)
+  ctx.handovers.set(
+    project.id,
+    rows.map(({ generation }) => generation),
+  )
   await hold(ctx, project)
   // a WebSocket would keep everybody else waiting
   await drainOf(ctx, rows, { deadlineMs: Math.min(ctx.limits.drainMs, longestDrainMs), endlessMs: 0 })

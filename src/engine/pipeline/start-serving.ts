@@ -8,16 +8,17 @@ import type { ProjectRow } from '../store/projects.ts'
 import { clusterPort } from './cluster.ts'
 import { groupOf } from './group.ts'
 import { findPort, isFree } from './reserve-port.ts'
+import { untilItCould } from './until-it-could.ts'
 
 /**
  * Starts an instance that the table says serves; nothing is proved, for its release was healthy before. On the
  * same port, unless another program has taken it meanwhile: what is routed there must never reach a stranger.
- * Never throws: one that cannot be started does not keep the others down.
+ * Never throws: one that cannot be started does not keep the others down. Returns whether it runs, or need not.
  */
-export async function startServing(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<void> {
+export async function startServing(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<boolean> {
   const release = ctx.store.releases.find(project.id, row.release)
   const command = release && commandOf(release, row.type)
-  if (!command || !stillServes(ctx, row)) return
+  if (!command || !servingRow(ctx, row)) return true
   const { type, generation, position } = row
   const ref = { project: project.name, type, release: row.release, generation }
   const { plan } = release
@@ -31,10 +32,39 @@ export async function startServing(ctx: Context, project: ProjectRow, row: Insta
     const running = { directory, command, envVars, plan, graceMs, memoryLimitMb, cluster }
     await ctx.runtime.start(await groupOf(ctx, ref, running, [{ index: position, port }]))
     // retired while it was being started: nobody else would end it
-    if (!stillServes(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])
+    if (!servingRow(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])
+    return true
   } catch (error) {
     ctx.report.error(`${project.name} could not be started: ${type}.${position}`, error)
+    return false
   }
+}
+
+/**
+ * As above; one that cannot be started now is tried again behind, for as long as the table says that it serves:
+ * what was in the way (PM2, a full disk) may go without another word.
+ */
+export async function startNowOrLater(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<void> {
+  if (!(await startServing(ctx, project, row))) startLater(ctx, project, row)
+}
+
+export function startLater(ctx: Context, { id, name }: ProjectRow, row: InstanceRow): void {
+  const what = `starting ${row.type}.${row.position} of ${name}`
+  ctx.background.run(what, () =>
+    untilItCould(ctx, what, async () => {
+      const project = ctx.store.projects.find(id)
+      const now = servingRow(ctx, row)
+      if (!project || !now || project.status === 'stopped' || hasMadeRoom(ctx, now)) return
+      if (!(await startServing(ctx, project, now))) throw new Error('it does not start yet')
+      // its port may be another one now
+      await ctx.routes.apply()
+    }),
+  )
+}
+
+/** Whether it has stopped for the one that is being started, which would not be alone beside it. */
+export function hasMadeRoom(ctx: Context, { projectId, generation }: InstanceRow): boolean {
+  return ctx.handovers.get(projectId)?.includes(generation) ?? false
 }
 
 /** Is this process the one that the row speaks of? */
@@ -47,9 +77,10 @@ export function isSame(instance: Instance, project: string, row: InstanceRow): b
   )
 }
 
-function stillServes(ctx: Context, row: InstanceRow): boolean {
+/** As the table has it now; undefined: it serves no longer. */
+function servingRow(ctx: Context, row: InstanceRow): InstanceRow | undefined {
   const serving = ctx.store.instances.ofProject(row.projectId, 'serving')
-  return serving.some(
+  return serving.find(
     (other) =>
       other.generation === row.generation && other.type === row.type && other.position === row.position,
   )

@@ -3,7 +3,7 @@ import { type Commands, countOf } from '../domain/process.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { discard, groupsOf } from './discard.ts'
-import { isSame, startServing } from './start-serving.ts'
+import { isSame, startNowOrLater } from './start-serving.ts'
 
 /**
  * Workers take no traffic, so nothing can prove them before their release is live, and two generations at work
@@ -64,7 +64,7 @@ async function startMissing(ctx: Context, project: ProjectRow): Promise<void> {
   for (const row of wanted) {
     if (row.problem) continue
     if (!running.some((instance) => isSame(instance, project.name, row))) {
-      await startServing(ctx, project, row)
+      await startNowOrLater(ctx, project, row)
       await ctx.failpoint('workers.started')
     }
   }
