@@ -159,6 +159,7 @@ const pages: Readonly<Record<string, Right>> = {
   'POST /projects/:id/start': 'project.operate',
   'POST /projects/:id/stop': 'project.operate',
   'POST /projects/:id/restart': 'project.operate',
+  'POST /projects/:id/maintenance': 'project.manage',
   'GET /new': 'project.create',
   'GET /new/first-push': 'project.create',
   'POST /new/sample': 'project.create',

@@ -59,6 +59,8 @@ _nodepilot; printf '%s\\n' "\${COMPREPLY[@]}"`
     assert.deepEqual(await tab('ro'), ['rollback'])
     assert.ok((await tab('')).length > 30)
     assert.deepEqual(await tab('config', 'un'), ['unset'])
+    assert.deepEqual(await tab('maintenance', 'o'), ['on', 'off'])
+    assert.deepEqual(await tab('maintenance', 'on', 'shop-'), ['shop-api'])
     assert.deepEqual(await tab('-p', 'shop', 'roll'), ['rollback'])
     assert.deepEqual(await tab('completion', ''), ['bash', 'zsh', 'fish'])
   })

@@ -47,11 +47,10 @@ export function createRoutes(deps: {
     }
   }
 
-  const maintenanceOf = ({ name, settings }: ProjectRow, how: HowItRuns | undefined): RouteMaintenance => {
-    const live = how ? { slug: paths.release(name, how.slug), plan: how.plan } : null
-    const { html } = maintenancePageOf(settings.maintenancePage, live)
-    return { page: html, allow: settings.maintenanceAllow }
-  }
+  const maintenanceOf = (project: ProjectRow, how: HowItRuns | undefined): RouteMaintenance => ({
+    page: maintenancePageOf(paths, project, how).html,
+    allow: project.settings.maintenanceAllow,
+  })
 
   const staticOf = (project: ProjectRow, { slug, plan }: HowItRuns, site: StaticFiles) =>
     routeFilesOf(paths.release(project.name, slug), plan, site)

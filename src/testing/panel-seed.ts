@@ -16,7 +16,7 @@ export interface PanelSeed {
 }
 
 /**
- * `shop` runs release 2; `broken` could not be built; `halted` is stopped; `empty` was never pushed to. The
+ * `shop` runs release 2; `broken` could not be built; `halted` is stopped and in maintenance; `empty` was never pushed to. The
  * member sees `shop` alone.
  */
 export async function seedPanel(pilot: Pilot): Promise<PanelSeed> {
@@ -52,6 +52,10 @@ export async function seedPanel(pilot: Pilot): Promise<PanelSeed> {
   const halted = await workTree(hello('halted'))
   await push(pilot, halted, 'halted')
   await send(pilot, 'POST', '/api/project/halted/stop', {})
+  await send(pilot, 'PATCH', '/api/project/halted', {
+    maintenance: true,
+    maintenanceAllow: ['2001:db8::/32'],
+  })
   await send(pilot, 'POST', '/api/project/create', { name: 'empty' }, 201)
   await send(pilot, 'POST', '/api/users', { ...member, role: 'member' }, 201)
   await send(pilot, 'PUT', `/api/project/shop/members/${member.username}`, { role: 'viewer' })

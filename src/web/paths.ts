@@ -56,6 +56,7 @@ export const paths = {
     start: '/projects/:id/start',
     stop: '/projects/:id/stop',
     restart: '/projects/:id/restart',
+    maintenance: '/projects/:id/maintenance',
     scale: '/projects/:id/scale',
     upload: '/projects/:id/upload',
     rollback: '/projects/:id/rollback/:release',

@@ -40,6 +40,7 @@ export const project = object({
   release: nullable(number),
   processes: mapOf(number),
   static: withDefault(boolean, false),
+  maintenance: withDefault(boolean, false),
   instances: listOf(instance),
   domains: withDefault(listOf(text), []),
 })

@@ -1,6 +1,6 @@
 import type { Cli } from '../client/session.ts'
 import { read } from '../client/shape.ts'
-import { projects as shape } from '../client/shapes.ts'
+import { type Project, projects as shape } from '../client/shapes.ts'
 
 /** `nodepilot projects`: all that may be seen. */
 export async function projects(cli: Cli): Promise<void> {
@@ -9,7 +9,7 @@ export async function projects(cli: Cli): Promise<void> {
   if (cli.out.json) return cli.out.document(body)
   const rows = read(shape, body).projects.map((one) => [
     one.name,
-    one.deploying ? `${one.status}, deploying` : one.status,
+    stateOf(one),
     one.release === null ? '' : `v${one.release}`,
     Object.entries(one.processes)
       .map(([type, count]) => `${type}=${count}`)
@@ -18,4 +18,9 @@ export async function projects(cli: Cli): Promise<void> {
   ])
   if (rows.length === 0) return cli.out.note('there are no projects yet: nodepilot create')
   cli.out.table(['PROJECT', 'STATUS', 'RELEASE', 'PROCESSES', 'ADDRESS'], rows)
+}
+
+/** `running, deploying, maintenance` */
+function stateOf({ status, deploying, maintenance }: Project): string {
+  return [status, ...(deploying ? ['deploying'] : []), ...(maintenance ? ['maintenance'] : [])].join(', ')
 }

@@ -128,6 +128,7 @@ function parseJson(name: string, text: string): unknown {
 
 function none(name: string, { types, mayBeEmpty }: Setting): unknown {
   if (types.has('null')) return null
+  if (types.has('array')) return []
   if (mayBeEmpty) return ''
   throw usage(`${name} always has a value`, `nodepilot settings set ${name}=…`)
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { GlobalFlags } from '../client/session.ts'
+import type { MaintenanceOptions } from '../commands/maintenance.ts'
 import type { Run } from '../run.ts'
 import { count } from './deploys.ts'
 import { withExamples } from './examples.ts'
@@ -53,6 +54,8 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
     })
   withExamples(stop, 'stop shop', 'stop --server', 'stop --all')
 
+  registerMaintenance(program, run)
+
   const once = program
     .command('run <command...>')
     .summary("run a command once, with the live release's files and config vars")
@@ -81,6 +84,47 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
     .summary('requests, errors and answer times, by release')
     .action(() => run(async (cli) => (await import('../commands/traffic.ts')).traffic(cli)))
   withExamples(traffic, 'traffic', 'traffic -p shop --json')
+}
+
+/** Visitors are kept out, those on a list are let through. */
+function registerMaintenance(program: Command, run: Run): void {
+  const load = () => import('../commands/maintenance.ts')
+  const maintenance = program
+    .command('maintenance')
+    .summary('keep visitors out with a page: show, on, off')
+    .description(
+      'In maintenance a project answers 503 with a page of its own, from the moment the command returns. Deploys go on. ' +
+        'Its page is that of --page, else maintenance.html in the folder of the app, else a plain one.',
+    )
+  withExamples(
+    maintenance,
+    'maintenance on',
+    'maintenance on --page soon.html --allow 203.0.113.7 --allow 2001:db8::/32 shop',
+    'maintenance off',
+  )
+  maintenance
+    .command('show', { isDefault: true })
+    .summary('whether it is on, with which page and for whom not')
+    .action(() => run(async (cli) => (await load()).show(cli)))
+  maintenance
+    .command('on [project]')
+    .summary('keep visitors out; what is not named stays as it was set before')
+    .option('--page <file>', 'the page, as HTML; - is standard input')
+    .option('--no-page', 'the page of the app again, or a plain one')
+    .option('--allow <address>', 'let an address or range through; once for each', eachOf)
+    .option('--no-allow', 'let nobody through')
+    .action((name: string | undefined, options: MaintenanceOptions) =>
+      run(async (cli) => (await load()).on(cli, name, options)),
+    )
+  maintenance
+    .command('off [project]')
+    .summary('let visitors in again')
+    .action((name: string | undefined) => run(async (cli) => (await load()).off(cli, name)))
+}
+
+/** An option that may be given more than once. */
+function eachOf(value: string, before: readonly string[] | boolean | undefined): readonly string[] {
+  return Array.isArray(before) ? [...before, value] : [value]
 }
 
 /** Scheduled jobs. */

@@ -70,6 +70,36 @@ test('rolling back takes one question', async () => {
   assert.equal((await pilot.app('shop')).text, 'v1')
 })
 
+test('one click keeps visitors out and one lets them in again, and every page says which', async () => {
+  const { page } = admin
+  await admin.open('/projects/shop')
+  await page.getByRole('button', { name: 'Maintenance', exact: true }).click()
+  await page.getByText('In maintenance: visitors get a 503 page').waitFor()
+  await page.getByRole('heading', { name: 'In maintenance' }).waitFor()
+  await page.getByText('Nobody is let through').waitFor()
+  assert.match((await pilot.app('shop')).text, /^shop is in maintenance/)
+  await page.getByRole('link', { name: 'add your address' }).click()
+  await page.getByLabel('Maintenance page').fill('<h1>Soon</h1>\n<p>At 9')
+  await page.getByLabel('Let through in maintenance').fill('203.0.113.7\nnowhere')
+  await page.getByRole('button', { name: 'Save settings' }).click()
+  await page.getByText('entry 2: it is no address and no range').waitFor()
+  admin.complaints.length = 0
+  await page.getByLabel('Let through in maintenance').fill('203.0.113.7\n2001:db8::/32')
+  await page.getByRole('button', { name: 'Save settings' }).click()
+  await page.getByText('Saved.').waitFor()
+  const asBrowser = { headers: { accept: 'text/html' } }
+  assert.equal((await pilot.app('shop', '/', asBrowser)).text, '<h1>Soon</h1>\n<p>At 9')
+  await admin.open('/')
+  await page.getByRole('row', { name: /shop.*Maintenance/ }).waitFor()
+  await admin.open('/projects/shop')
+  await page.getByText('2001:db8::/32').waitFor()
+  await page.getByRole('button', { name: 'End maintenance' }).click()
+  await page.getByText('Maintenance has ended').waitFor()
+  assert.equal(await page.getByRole('heading', { name: 'In maintenance' }).count(), 0)
+  assert.equal((await pilot.app('shop')).text, 'v1')
+  assert.deepEqual(admin.complaints, [])
+})
+
 test('shortcuts lead where they say, and can be turned off', async () => {
   const { page } = admin
   await admin.open('/projects/shop')

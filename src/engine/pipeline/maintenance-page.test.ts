@@ -4,20 +4,28 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { command } from '../../testing/command.ts'
 import { removeDirectory, temporaryDirectory } from '../../testing/temporary.ts'
+import { releasePlan } from '../domain/release-plan.ts'
+import { projectSettings } from '../domain/settings.ts'
 import { maintenancePageOf } from './maintenance-page.ts'
+
+/** `rootDir` null: nothing is live. */
+function pageIn(slug: string, rootDir: string | null, maintenancePage: string | null = null) {
+  const project = { name: 'shop', settings: projectSettings.parse({ maintenancePage }) }
+  const live = rootDir === null ? undefined : { slug: 1, plan: releasePlan.parse({ rootDir }) }
+  return maintenancePageOf({ release: () => slug }, project, live)
+}
 
 test('the page is that of the setting, else of the live release in its folder, else none', async () => {
   const slug = await temporaryDirectory('slug')
   await mkdir(path.join(slug, 'apps/web'), { recursive: true })
   await writeFile(path.join(slug, 'maintenance.html'), 'top')
   await writeFile(path.join(slug, 'apps/web/maintenance.html'), 'web ü')
-  const live = (rootDir: string) => ({ slug, plan: { rootDir } })
-  assert.deepEqual(maintenancePageOf('mine', live('')), { from: 'setting', html: 'mine' })
-  assert.deepEqual(maintenancePageOf(null, live('')), { from: 'app', html: 'top' })
-  assert.deepEqual(maintenancePageOf(null, live('apps/web')), { from: 'app', html: 'web ü' })
+  assert.deepEqual(pageIn(slug, '', 'mine'), { from: 'setting', html: 'mine' })
+  assert.deepEqual(pageIn(slug, ''), { from: 'app', html: 'top' })
+  assert.deepEqual(pageIn(slug, 'apps/web'), { from: 'app', html: 'web ü' })
   const none = { from: 'front door', html: null, problem: null }
-  assert.deepEqual(maintenancePageOf(null, live('elsewhere')), none)
-  assert.deepEqual(maintenancePageOf(null, null), none)
+  assert.deepEqual(pageIn(slug, 'elsewhere'), none)
+  assert.deepEqual(pageIn(slug, null), none)
   await removeDirectory(slug)
 })
 
@@ -31,7 +39,7 @@ test('a file that is none of the app, or no page, is not shown, and it is said w
   const problemWith = async (make: () => Promise<unknown>) => {
     await rm(file, { recursive: true, force: true })
     await make()
-    const found = maintenancePageOf(null, { slug, plan: { rootDir: '' } })
+    const found = pageIn(slug, '')
     return found.from === 'front door' ? found.problem : found.html
   }
   assert.equal(await problemWith(() => symlink('public/page.html', file)), 'linked')

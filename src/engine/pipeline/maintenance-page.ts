@@ -1,7 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { largestPage, maintenanceFile } from '../domain/maintenance.ts'
-import type { ReleasePlan } from '../domain/release-plan.ts'
+import type { Paths } from '../paths.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import type { HowItRuns } from '../store/releases.ts'
 
 /** What visitors get in maintenance, and where it comes from. */
 export type MaintenancePage =
@@ -9,19 +11,18 @@ export type MaintenancePage =
   /** The front door's own. `problem`: why the one of the app is not used; null: it has none. */
   | { readonly from: 'front door'; readonly html: null; readonly problem: string | null }
 
-/** A release's slug and how it is run. */
-interface Live {
-  readonly slug: string
-  readonly plan: Pick<ReleasePlan, 'rootDir'>
-}
-
 /** The project's setting, else a file of the live release, read anew: another release may have another one. */
-export function maintenancePageOf(setting: string | null, live: Live | null): MaintenancePage {
-  if (setting !== null) return { from: 'setting', html: setting }
+export function maintenancePageOf(
+  paths: Pick<Paths, 'release'>,
+  { name, settings }: Pick<ProjectRow, 'name' | 'settings'>,
+  live: Pick<HowItRuns, 'slug' | 'plan'> | undefined,
+): MaintenancePage {
+  if (settings.maintenancePage !== null) return { from: 'setting', html: settings.maintenancePage }
   const none = (problem: string | null) => ({ from: 'front door', html: null, problem }) as const
-  if (live === null) return none(null)
+  if (!live) return none(null)
+  const slug = paths.release(name, live.slug)
   try {
-    const html = readPage(path.join(live.slug, live.plan.rootDir, maintenanceFile), live.slug)
+    const html = readPage(path.join(slug, live.plan.rootDir, maintenanceFile), slug)
     return typeof html === 'string' ? { from: 'app', html } : none(html.problem)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException

@@ -7,6 +7,7 @@ import { deriveName, projectNamePattern, reservedNames } from '../domain/project
 import { Refusal } from '../domain/refusal.ts'
 import type { SettingName, SettingsChange } from '../domain/settings.ts'
 import { discard, type Group, groupsOf } from '../pipeline/discard.ts'
+import { type MaintenancePage, maintenancePageOf } from '../pipeline/maintenance-page.ts'
 import { settle } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
 import { nowOrLater } from '../pipeline/until-it-could.ts'
@@ -112,6 +113,10 @@ export function createProjectCases(ctx: Context) {
       store.projects.update(project.id, { deployBranch: branch })
       auditChange(ctx, project, { deployBranch: branch }, who)
     },
+
+    /** What visitors get while it is in maintenance. */
+    maintenancePage: (project: ProjectRow): MaintenancePage =>
+      maintenancePageOf(paths, project, store.releases.currentOnes().get(project.id)),
 
     /** The newest lines of the apps, oldest first. */
     appLog: (project: ProjectRow, query: LogQuery): Promise<AppLogLine[]> =>

@@ -79,7 +79,10 @@ export function projectsApi(services: Services): readonly Endpoint[] {
       method: 'patch',
       path: paths.api.project,
       tag,
-      summary: 'Change settings; they take effect with the next deployment or restart',
+      summary: 'Change settings',
+      description:
+        'Those of the front door are in force when this is answered, `maintenance` among them; others with the next ' +
+        'deployment or restart.',
       access: 'project.manage',
       body: schemas.changeProject,
       example: { body: { healthPath: '/healthz', bootTimeoutMs: 30_000 } },

@@ -135,6 +135,11 @@ export const createToken = z.strictObject({
   expiresInDays: z.number().int().min(1).max(3650).nullable().optional(),
 })
 
+/** The switch of a project's page. */
+export const maintenance = z.strictObject({
+  on: z.enum(['yes', 'no'], 'say yes to keep visitors out, no to let them in again'),
+})
+
 /** How many of each named type; the others stay as they are. */
 export const restart = z
   .strictObject({ type: z.string().regex(processTypePattern, 'it is no name of a process type') })

@@ -59,6 +59,7 @@ async function overview(services: Services, c: Context<Env>, row: ProjectRow, ag
     rows: deployRows(services, view.project, deployments, mayDeploy),
     newestRow: newest && deployRow(view.project, newest, kept, mayDeploy),
     failingJobs: engine.cron.failing(view.project),
+    maintenance: row.settings.maintenance ? engine.projects.maintenancePage(view.project) : null,
     switchedBack: engine.deployments.switchedBack(view.project),
     failure: newest?.status === 'failed' ? newest.error : null,
     use: useOf(services, view),

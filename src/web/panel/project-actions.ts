@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { Action } from '../../engine/domain/access.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
-import { restart, scale } from '../api/schemas.ts'
+import { maintenance, restart, scale } from '../api/schemas.ts'
 import { beginDeployment } from '../begin-deployment.ts'
 import { parse } from '../input.ts'
 import { paths } from '../paths.ts'
@@ -53,6 +53,11 @@ export function projectActionPages(services: Services): Hono<Env> {
   act(paths.panel.stop, 'project.operate', async (c, project) => {
     await engine.processes.stop(project, whoOfPage(c))
     return back(c, project, 'stopped')
+  })
+  act(paths.panel.maintenance, 'project.manage', async (c, project) => {
+    const on = parse(maintenance, await readForm(c)).on === 'yes'
+    await engine.projects.change(project, { settings: { maintenance: on } }, whoOfPage(c))
+    return back(c, project, on ? 'maintenance-on' : 'maintenance-off')
   })
   act(paths.panel.scale, 'project.operate', async (c, project) => {
     const counts = Object.entries(await readForm(c)).map(([type, count]) => [type, Number(count || 'none')])

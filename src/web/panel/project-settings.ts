@@ -20,7 +20,7 @@ interface Said {
 }
 
 const doneWords: Readonly<Record<string, string>> = {
-  saved: 'Saved. Settings take effect with the next deploy or restart.',
+  saved: 'Saved. What is set for the front door is in force; the rest with the next deploy or restart.',
   member: 'The members are changed.',
   token: 'The token is revoked.',
 }

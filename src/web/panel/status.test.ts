@@ -6,7 +6,10 @@ import { projectStatus } from './status.ts'
 
 function viewOf(status: 'running' | 'stopped', release: number | null, ...states: string[]): ProjectView {
   const instances = states.map((state) => ({ status: state }))
-  return { project: { name: 'shop', status, currentRelease: release }, instances } as unknown as ProjectView
+  return {
+    project: { name: 'shop', status, currentRelease: release, settings: {} },
+    instances,
+  } as unknown as ProjectView
 }
 const gist = (status: 'live' | 'failed' | 'running') =>
   ({ number: 7, status, startedAt: '2026-01-02T12:00:00.000Z' }) as const

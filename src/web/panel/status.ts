@@ -8,6 +8,8 @@ export interface StatusView {
   readonly icon: string
   readonly spin: boolean
   readonly href: string
+  /** Visitors do not come in, however it is. */
+  readonly maintenance?: true
 }
 
 /** What is known of a deployment without its steps. */
@@ -19,6 +21,11 @@ export interface DeploymentGist {
 
 /** How a project is, and the page that explains it: the deploy or the log. */
 export function projectStatus(view: ProjectView, newest: DeploymentGist | null): StatusView {
+  const state = stateOf(view, newest)
+  return view.project.settings.maintenance ? { ...state, maintenance: true } : state
+}
+
+function stateOf(view: ProjectView, newest: DeploymentGist | null): StatusView {
   const { project, instances } = view
   const here = `/projects/${project.name}`
   const logs = `${here}/logs`
