@@ -8,6 +8,7 @@ const needed = [
   { program: 'caddy', package: 'caddy', tests: 'src/e2e/caddy.test.ts' },
   { program: 'chromium', package: 'chromium', tests: 'src/e2e/browser' },
   { program: 'sshd', package: 'openssh-server', tests: 'src/git/remote-fetch.test.ts' },
+  { program: 'systemd-analyze', package: 'systemd', tests: 'src/cli/service' },
   { program: 'unshare', package: 'util-linux', tests: 'builds in a process namespace of their own' },
 ]
 

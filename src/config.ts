@@ -163,6 +163,16 @@ export function readHome(environment: NodeJS.ProcessEnv, flags: Flags = {}): str
   return path.resolve(home || path.join(homedir(), '.nodepilot'))
 }
 
+/** What of `fromEnvironment` is given, flags first, as variables: for a service that is started later. */
+export function settingsGiven(environment: NodeJS.ProcessEnv, flags: Flags): Record<string, string> {
+  const given: Record<string, string> = {}
+  for (const [variable, key] of Object.entries(fromEnvironment)) {
+    const value = flags[key] ?? environment[variable]
+    if (value !== undefined && value !== null && value !== '') given[variable] = String(value)
+  }
+  return given
+}
+
 /** Empties the environment down to what a process needs to run at all. Call once, after `readConfig`. */
 export function emptyEnvironment(environment: NodeJS.ProcessEnv): void {
   for (const key of Object.keys(environment)) if (!allowed.has(key)) delete environment[key]

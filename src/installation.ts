@@ -12,6 +12,9 @@ export function pm2Version(): string {
   return readVersion(createRequire(import.meta.url).resolve('pm2/package.json'))
 }
 
+/** The program that people and systemd start. */
+export const entryProgram = path.join(root, 'bin', 'nodepilot')
+
 /** Where git finds `pre-receive` and `post-receive`. */
 export const hooksDirectory = path.join(root, 'hooks')
 

@@ -21,6 +21,7 @@ async function greet(config: Config, running: Running): Promise<void> {
   const say = (line: string) => void process.stdout.write(`${line}\n`)
   say(`Panel    ${running.addresses.panel()}`)
   if (running.setupCode !== null) await tellSetupCode(config, running, running.setupCode, say)
+  else await rm(createPaths(config.home).setupFile, { force: true })
   if (!isLoopback(config.host) && config.trustedProxy === null) {
     say(
       'warning: plain HTTP on a public address: passwords travel in the clear. Put Caddy in front (Caddyfile).',

@@ -17,11 +17,45 @@ export function registerServer(program: Command, run: Run, flags: () => GlobalFl
     .option('--host <address>', 'address of the front door (HOST)')
     .option('--port <number>', 'port of the front door, 0 for any free one (PORT)')
     .option('--base-domain <domain>', 'projects answer at <name>.<base domain> (NODEPILOT_BASE_DOMAIN)')
+    .option('--trusted-proxy <address>', '127.0.0.1 behind Caddy on this machine (NODEPILOT_TRUSTED_PROXY)')
     .action(async (options: Record<string, string>) => {
       const { serve } = await import('../serve.ts')
       await serve({ ...home(), ...options })
     })
   withExamples(serve, 'serve', 'serve --port 8080 --base-domain example.com')
+
+  const service = program
+    .command('service')
+    .summary('the server as a service of systemd: install, show, uninstall')
+    .description(
+      'It starts with the machine, and again when it was killed. Projects go on while it is stopped.',
+    )
+  const unit = (verb: string, summary: string) =>
+    service
+      .command(verb)
+      .summary(summary)
+      .option('--user <name>', 'runs the server and all projects; else whoever calls sudo')
+      .option('--host <address>', 'address of the front door (HOST)')
+      .option('--port <number>', 'port of the front door (PORT)')
+      .option('--base-domain <domain>', 'projects answer at <name>.<base domain> (NODEPILOT_BASE_DOMAIN)')
+      .option('--trusted-proxy <address>', '127.0.0.1 behind Caddy on this machine (NODEPILOT_TRUSTED_PROXY)')
+  unit('install', 'write the unit and start it, now and with the machine').action(
+    async ({ user, ...options }: ServiceFlags) =>
+      (await import('../service.ts')).install({ ...home(), ...options }, { ...(user ? { user } : {}) }),
+  )
+  unit('show', 'print the unit that install would write').action(async ({ user, ...options }: ServiceFlags) =>
+    (await import('../service.ts')).show({ ...home(), ...options }, { ...(user ? { user } : {}) }),
+  )
+  service
+    .command('uninstall')
+    .summary('end the server and remove the unit; projects go on')
+    .action(async () => (await import('../service.ts')).uninstall())
+  withExamples(
+    service,
+    'service install --user pilot --base-domain pilot.example.com --trusted-proxy 127.0.0.1',
+    'service show',
+    'service uninstall',
+  )
 
   program
     .command('setup')
@@ -71,6 +105,10 @@ export function registerServer(program: Command, run: Run, flags: () => GlobalFl
       await restore(home(), file, options, flags().json ?? false)
     })
   withExamples(restore, 'restore backup.tar.gz --home ~/.nodepilot', 'restore backup.tar.gz --force')
+}
+
+interface ServiceFlags extends Record<string, string | undefined> {
+  readonly user?: string
 }
 
 export interface BackupFlags {
