@@ -89,6 +89,33 @@ test('an old process ends only after its last request', async () => {
   })
 })
 
+test('who waits behind a long deployment keeps no other project from being tidied, and is tidied after it', async () => {
+  await withReleases(2, async (lab, shop) => {
+    const other = await lab.project('other')
+    const endpoint = lab.router.route('shop.localhost')?.endpoints[0]
+    assert.ok(endpoint)
+    const finish = lab.router.begin(endpoint)
+    await lab.deploy(shop, lab.commit(revisionOf('c')))
+    let letGo = () => {}
+    const installing = new Promise<void>((begun) => {
+      lab.faults.install = () => {
+        begun()
+        return new Promise((resolve) => (letGo = resolve))
+      }
+    })
+    const long = lab.deploy(shop, lab.commit(revisionOf('d')))
+    await installing
+    delete lab.faults.install
+    finish()
+    for (const letter of ['e', 'f', 'g']) await lab.deploy(other, lab.commit(revisionOf(letter)))
+    await until('other is tidied', async () => (await lab.releasesOnDisk('other')).join() === '2,3')
+    assert.ok((await lab.releasesOnDisk('shop')).includes('1'), 'shop is at work')
+    letGo()
+    await long
+    await until('shop is tidied', async () => (await lab.releasesOnDisk('shop')).join() === '3,4')
+  })
+})
+
 test('a request that outlasts the drain is cut off, and the server says so', async () => {
   await withReleases(1, async (lab, project) => {
     const endpoint = lab.router.route('shop.localhost')?.endpoints[0]

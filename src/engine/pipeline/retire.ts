@@ -14,13 +14,34 @@ import { isWorker, turnOverWorkers } from './workers.ts'
 export function retireOld(ctx: Context, project: ProjectRow): void {
   ctx.background.run(`retiring old processes of ${project.name}`, async () => {
     await untilItCould(ctx, `ending old processes of ${project.name}`, () => settle(ctx, project))
-    // one at a time: at a start, that is every project's turn
-    await ctx.inOrder('tidying', () => tidy(ctx, project))
+    await tidyInOrder(ctx, project)
   })
 }
 
-async function tidy(ctx: Context, project: ProjectRow): Promise<void> {
-  const done = await ctx.turns.take(project.id)
+/** So often it steps back for somebody who is at work on the project. */
+const mostRounds = 3
+
+/**
+ * One project at a time: at a start, that is every project's turn. Who is at work, for example on a long deployment,
+ * keeps the others from nothing: it is waited for outside of the row, and then another place in it is taken.
+ */
+async function tidyInOrder(ctx: Context, project: ProjectRow): Promise<void> {
+  for (let round = 1; ; round++) {
+    const done = await ctx.turns.take(project.id)
+    if (round === mostRounds) return ctx.inOrder('tidying', () => tidy(ctx, project, done)).finally(done)
+    // nobody waits for a project that only waits for its place
+    done()
+    const tidied = await ctx.inOrder('tidying', async () => {
+      if (ctx.turns.busy(project.id)) return false
+      await tidy(ctx, project, await ctx.turns.take(project.id))
+      return true
+    })
+    if (tidied) return
+  }
+}
+
+/** With the turn of the project, which it gives back. */
+async function tidy(ctx: Context, project: ProjectRow, done: () => void): Promise<void> {
   try {
     await prune(ctx, project.id)
     await measureRelease(ctx, project)

@@ -81,6 +81,16 @@ describe('workspaces', () => {
       await put('pnpm-workspace.yaml', hostile)
       await assert.rejects(pnpmPatterns(root), (error) => isRefusal(error, 'install_failed'))
     }
+    for (const [text, why] of [
+      ['packages:\n  - apps/*\n  - "lib/*\n', /line [34]: .*quote/],
+      ['packages: apps/*\n', /: packages has to be a list of folders$/],
+      ['packages:\n  - apps/*\n  - 7\n', /: entry 2 of packages has to be a text$/],
+      ['- apps/*\n', /: it has to be fields with values/],
+      ['['.repeat(2_000), /: it is nested deeper/],
+    ] as const) {
+      await put('pnpm-workspace.yaml', text)
+      await assert.rejects(pnpmPatterns(root), why)
+    }
     await put('pnpm-workspace.yaml', '#'.repeat(200_001))
     await assert.rejects(pnpmPatterns(root), (error) => isRefusal(error, 'rejected_tree'))
   })

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { parse } from 'yaml'
+import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { Refusal } from '../../domain/refusal.ts'
 import { readTreeFile } from '../tree-file.ts'
@@ -33,6 +33,8 @@ export async function workspaceFolders(root: string, patterns: readonly string[]
 const workspaceYaml = z.looseObject({ packages: z.array(z.string()).nullish() }).nullish()
 /** Bytes. */
 const largestYaml = 200_000
+/** Characters. */
+const longestReason = 200
 
 /** What pnpm-workspace.yaml names; nothing without one. Refuses with `install_failed` one that cannot be read. */
 export async function pnpmPatterns(root: string): Promise<readonly string[]> {
@@ -43,8 +45,24 @@ export async function pnpmPatterns(root: string): Promise<readonly string[]> {
     return workspaceYaml.parse(parse(text, cheap))?.packages ?? []
   } catch (error) {
     const hint = `correct ${file}, commit, push again`
-    throw new Refusal('install_failed', `${file} cannot be read`, { hint, cause: error })
+    throw new Refusal('install_failed', `${file} cannot be read: ${whyNot(error, text)}`, {
+      hint,
+      cause: error,
+    })
   }
+}
+
+function whyNot(error: unknown, text: string): string {
+  if (error instanceof YAMLParseError) {
+    const line = text.slice(0, error.pos[0]).split(/\r\n|\n|\r/).length
+    return `line ${line}: ${error.message.slice(0, longestReason)}`
+  }
+  if (!(error instanceof z.ZodError)) return error instanceof Error ? error.message : String(error)
+  const [field, index] = error.issues[0]?.path ?? []
+  if (field === undefined) return 'it has to be fields with values, like "packages:"'
+  return index === undefined
+    ? `${String(field)} has to be a list of folders`
+    : `entry ${Number(index) + 1} of ${String(field)} has to be a text`
 }
 
 /** To look for keys that are there twice takes a time that grows with the square of their number. */
