@@ -9,6 +9,8 @@ export interface Said {
   readonly exitCode: number
   /** Only of faults: where in our own code. */
   readonly stack: string | null
+  /** In words, already. */
+  readonly told: boolean
 }
 
 /** An expected "no" by its own words; a fault with its stack. */
@@ -20,11 +22,12 @@ export function explain(error: unknown): Said {
       hint: error.hint,
       exitCode: error.exitCode,
       stack: null,
+      told: error.told,
     }
   }
   if (isRefusal(error)) {
     const hint = error.hint ?? 'nodepilot --help'
-    return { code: error.code, message: error.message, hint, exitCode: exit.failed, stack: null }
+    return { code: error.code, message: error.message, hint, exitCode: exit.failed, stack: null, told: false }
   }
   const known = fileTrouble(error)
   if (known) return known
@@ -34,12 +37,14 @@ export function explain(error: unknown): Said {
     hint: 'this is a fault of nodepilot; look around with: nodepilot doctor',
     exitCode: exit.failed,
     stack: error instanceof Error ? (error.stack ?? null) : null,
+    told: false,
   }
 }
 
 /** Prints it: words to stderr, and with `--json` the one document to stdout. */
 export function tell(said: Said, json: boolean): void {
   if (json) tellDocument(said)
+  if (said.told) return
   // a fault quotes what it stumbled over, and that may be anybody's
   const words = (said.stack ?? printable(said.message)).split('\n').map(printable).join('\n')
   process.stderr.write(`error: ${words}\n`)
@@ -69,5 +74,12 @@ function fileTrouble(error: unknown): Said | null {
   const sentence = code === undefined ? undefined : words[code]
   if (sentence === undefined || path === undefined) return null
   const hint = 'mend that, then run the command again'
-  return { code: 'file', message: `${path}: ${sentence}`, hint, exitCode: exit.failed, stack: null }
+  return {
+    code: 'file',
+    message: `${path}: ${sentence}`,
+    hint,
+    exitCode: exit.failed,
+    stack: null,
+    told: false,
+  }
 }

@@ -81,7 +81,9 @@ require('node:http').createServer((q, s) => s.end(readdirSync('.').join(' '))).l
     const failed = await user.run(['deploy', broken, '-p', 'archive'])
     assert.equal(failed.code, 1)
     assert.equal(failed.out, '')
-    assert.match(failed.err, /^error: "npm run build" exited with code 3$/m)
+    assert.deepEqual(failed.err.match(/^error:.*$/gm), [
+      'error: build_failed: "npm run build" exited with code 3',
+    ])
     const json = await user.run(['deploy', broken, '-p', 'archive', '--json'])
     assert.equal(json.code, 1)
     assert.equal(json.json<{ error: { code: string } }>().error.code, 'build_failed')

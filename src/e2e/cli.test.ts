@@ -200,7 +200,12 @@ describe('the command line', { timeout: 240_000 }, () => {
   })
 
   test('the doctor finds what is wrong', async () => {
-    assert.match((await done('doctor')).out, /^ok +Account +admin \(admin\)$/m)
+    const well = (await done('doctor')).out
+    assert.match(well, /^ok +Account +admin \(admin\)$/m)
+    assert.match(well, /^ok +Node +v\d+\.\d+\.\d+ on the server$/m)
+    assert.match(well, /Disk +[\d.]+ [GT]B of .* free, .* must stay free; most is used by .*\d [kMG]?B/)
+    for (const check of ['Builds', 'Priority', 'Modules'])
+      assert.match(well, new RegExp(`^(ok|warning) +${check} `, 'm'))
     const away = await run('doctor', '--server', 'http://127.0.0.1:1')
     assert.equal(away.code, 1)
     assert.match(away.out, /^failed +Server +.*nothing listens there/m)

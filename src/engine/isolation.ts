@@ -10,9 +10,11 @@ export interface Isolation {
   readonly prefix: readonly string[]
   /** Whether a process namespace is part of it. Else what left the tree is found by its mark and by looking. */
   readonly ownProcesses: boolean
+  /** Whether priorities can be lowered. */
+  readonly lowPriority: boolean
 }
 
-export const notIsolated: Isolation = { prefix: [], ownProcesses: false }
+export const notIsolated: Isolation = { prefix: [], ownProcesses: false, lowPriority: false }
 
 /**
  * Nice counts within a group of tasks: where the kernel groups them by session (`sched_autogroup_enabled`, usual on
@@ -36,7 +38,7 @@ const namespace = ['setpriv', '--pdeathsig', 'KILL', '--']
 export async function probeIsolation(options: { readonly path: string }): Promise<Isolation> {
   const quiet = (await works(lowPriority, options.path)) ? lowPriority : []
   const own = (await works([...quiet, ...namespace], options.path)) ? namespace : []
-  return { prefix: [...quiet, ...own], ownProcesses: own.length > 0 }
+  return { prefix: [...quiet, ...own], ownProcesses: own.length > 0, lowPriority: quiet.length > 0 }
 }
 
 /** The same command under the prefix. */

@@ -9,6 +9,7 @@ import { createMemoryRuntime, type MemoryInstance } from '../engine/drivers/memo
 import { instanceName } from '../engine/drivers/pm2/names.ts'
 import { createEngine, type EngineDeps } from '../engine/engine.ts'
 import { noFailpoints } from '../engine/failpoints.ts'
+import { notIsolated } from '../engine/isolation.ts'
 import { createPaths } from '../engine/paths.ts'
 import { currentToolchain } from '../engine/pipeline/dependencies/toolchain.ts'
 import type { InstallJob } from '../engine/pipeline/dependencies.ts'
@@ -326,7 +327,7 @@ function dependenciesThat(fault: () => Faults['install'], home: string): EngineD
       toolchain: currentToolchain(),
       manager: null,
       confinement: { kind: 'none', prefix: [], keptOwner: null },
-      isolation: { prefix: [], ownProcesses: false },
+      isolation: notIsolated,
       environment: { PATH: process.env.PATH ?? '' },
       buildHome: home,
       npmCache: path.join(home, 'npm'),

@@ -9,19 +9,24 @@ import { follow } from './sse.ts'
 /** From "the server has begun" to the exit code: the log while it runs, the outcome at the end. */
 export async function finish(cli: Cli, api: Api, begun: unknown): Promise<void> {
   const { project, deployment } = read(deployed, begun)
-  await watch(cli, api, project.name, deployment.number)
+  const told = await watch(cli, api, project.name, deployment.number)
   const answer = await api.get(address`/api/project/${project.name}/deployments/${deployment.number}`)
   const ended = read(oneDeployment, answer).deployment
-  if (ended.status !== 'live' && ended.status !== 'retired') throw failed(project.name, ended)
+  if (ended.status !== 'live' && ended.status !== 'retired') throw failed(project.name, ended, told)
   const shown = await api.get(address`/api/project/${project.name}`)
   if (cli.out.json) return cli.out.document({ ...(shown as object), ...(answer as object) })
   cli.out.line(`v${ended.release} is live: ${read(oneProject, shown).project.url}`)
 }
 
-/** Prints the log of a deployment to its end. Ctrl-C cancels it on the server. */
-export async function watch(cli: Cli, api: Api, project: string, number: number): Promise<void> {
+/** Prints the log of a deployment to its end, and tells whether it names an error. Ctrl-C cancels it on the server. */
+export async function watch(cli: Cli, api: Api, project: string, number: number): Promise<boolean> {
+  let told = false
   try {
-    await printLog(cli, api, project, number, cli.out.rawNote)
+    await printLog(cli, api, project, number, (text) => {
+      told ||= text.startsWith('error: ')
+      cli.out.rawNote(text)
+    })
+    return told
   } catch (error) {
     if (!cli.signal.aborted) throw error
     await cancel(cli, project, number)
@@ -67,12 +72,10 @@ async function cancel(cli: Cli, project: string, number: number): Promise<void> 
   }
 }
 
-function failed(project: string, { number, status, error }: Deployment): Failure {
-  if (error)
-    return new Failure(
-      error.code,
-      error.message,
-      error.hint ?? `nodepilot deploy-log ${number} -p ${project}`,
-    )
-  return new Failure(status, `deployment ${number} is ${status}`, `nodepilot deploys -p ${project}`)
+/** The log says why, where it got so far. */
+function failed(project: string, { number, status, error }: Deployment, told: boolean): Failure {
+  if (!error)
+    return new Failure(status, `deployment ${number} is ${status}`, `nodepilot deploys -p ${project}`)
+  const hint = error.hint ?? `nodepilot deploy-log ${number} -p ${project}`
+  return new Failure(error.code, error.message, hint, exit.failed, told)
 }

@@ -16,12 +16,15 @@ export class Failure extends Error {
   readonly code: string
   readonly hint: string
   readonly exitCode: number
+  /** What was printed before has said it already. */
+  readonly told: boolean
 
-  constructor(code: string, sentence: string, hint: string, exitCode: number = exit.failed) {
+  constructor(code: string, sentence: string, hint: string, exitCode: number = exit.failed, told = false) {
     super(sentence)
     this.code = code
     this.hint = hint
     this.exitCode = exitCode
+    this.told = told
   }
 }
 

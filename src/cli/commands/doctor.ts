@@ -6,13 +6,8 @@ import { exit, Failure } from '../client/failure.ts'
 import { type Cli, isPublic, type Target, tokenFor } from '../client/session.ts'
 import { nullable, object, read, text } from '../client/shape.ts'
 import { oneProject, signedIn } from '../client/shapes.ts'
-
-interface Finding {
-  readonly check: string
-  readonly state: 'ok' | 'warning' | 'failed'
-  readonly says: string
-  readonly hint?: string
-}
+import { machine } from './doctor-machine.ts'
+import { type Finding, failed } from './finding.ts'
 
 /** `nodepilot doctor`: here, the way, the server, the project. Fails when something is broken. */
 export async function doctor(cli: Cli): Promise<number> {
@@ -77,7 +72,8 @@ async function server(cli: Cli, target: Target): Promise<Finding[]> {
   const findings = [finding, ...(state ? [clock(cli, state.date), skew(state.version)] : []), way(target)]
   const account = await signIn(cli, target)
   findings.push(account)
-  return account.state === 'failed' ? findings : [...findings, ...(await project(cli))]
+  if (account.state === 'failed') return findings
+  return [...findings, ...(await machine(await cli.connect())), ...(await project(cli))]
 }
 
 interface State {
@@ -162,9 +158,4 @@ async function project(cli: Cli): Promise<Finding[]> {
   } catch (error) {
     return [failed(check, error)]
   }
-}
-
-function failed(check: string, error: unknown): Finding {
-  if (!(error instanceof Failure)) throw error
-  return { check, state: 'failed', says: error.message, hint: error.hint }
 }

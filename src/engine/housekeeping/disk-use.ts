@@ -25,14 +25,27 @@ export interface ProjectDiskUse {
   readonly buildHomeBytes: number
 }
 
+/** Folders of the cache, as people call what is in them; what tools keep there by themselves is one part. */
+const cacheWords: Readonly<Record<string, string>> = {
+  modules: 'kept node_modules',
+  npm: 'npm cache',
+  node: 'versions of Node',
+  managers: 'package managers',
+  'build-home': 'temporary files of builds',
+}
+const otherCaches = 'other caches'
+
 export async function measureDisk(ctx: Context): Promise<DiskUse> {
   const { paths, environment, closing } = ctx
   const caches = await readdir(paths.cache).catch(() => [] as string[])
   const parts = new Map<string, readonly string[]>([
     ['database', [paths.database, `${paths.database}-wal`, `${paths.database}-shm`]],
     ['backups', [paths.backups]],
-    ...caches.map((name) => [`cache of ${name}`, [path.join(paths.cache, name)]] as const),
   ])
+  for (const name of caches) {
+    const part = cacheWords[name] ?? otherCaches
+    parts.set(part, [...(parts.get(part) ?? []), path.join(paths.cache, name)])
+  }
   const names = ctx.store.projects.list().map(({ name }) => name)
   const all = [...[...parts.values()].flat(), ...names.flatMap((name) => Object.values(placesOf(ctx, name)))]
   const sizes = await sizesOf(all, { env: environment, signal: closing })

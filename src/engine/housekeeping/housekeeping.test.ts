@@ -187,7 +187,7 @@ test('the report says what each project and cache takes, and is measured once fo
     project?.bytes,
     (project?.dataBytes ?? 0) + (project?.logsBytes ?? 0) + (project?.releasesBytes ?? 0),
   )
-  assert.ok((report.parts.find(({ name }) => name === 'cache of npm')?.bytes ?? 0) >= 5_000)
+  assert.ok((report.parts.find(({ name }) => name === 'npm cache')?.bytes ?? 0) >= 5_000)
   assert.ok((report.parts.find(({ name }) => name === 'database')?.bytes ?? 0) > 0)
   assert.ok(report.disk.freeBytes > 0)
 })

@@ -15,6 +15,12 @@ export interface SystemInfo extends SystemFacts {
   readonly memory: MachineNow['memory']
   readonly disk: MachineNow['disk']
   readonly node: string
+  /** What this machine lets us do to keep builds and apps from harming others. */
+  readonly isolation: {
+    readonly processNamespace: boolean
+    readonly lowPriority: boolean
+    readonly readOnlyModules: boolean
+  }
   /** Of the machine, ms. */
   readonly uptimeMs: number
   readonly server: { readonly startedAt: string; readonly uptimeMs: number }
@@ -42,6 +48,7 @@ export interface SystemProcess {
 /** The machine and what NodePilot runs on it. */
 export function createSystemCases(ctx: Context, metrics: Metrics) {
   const facts = createSystemFacts()
+  const { isolation, confinement } = ctx.dependencies.tools
   const startedAt = ctx.clock()
   const machineNow = async () => metrics.machineNow() ?? (await metrics.readMachine())
   return {
@@ -53,6 +60,11 @@ export function createSystemCases(ctx: Context, metrics: Metrics) {
         memory,
         disk,
         node: process.version,
+        isolation: {
+          processNamespace: isolation.ownProcesses,
+          lowPriority: isolation.lowPriority,
+          readOnlyModules: confinement.kind === 'permissions',
+        },
         uptimeMs: Math.round(os.uptime() * 1000),
         server: { startedAt: new Date(startedAt).toISOString(), uptimeMs: ctx.clock() - startedAt },
         home: ctx.paths.home,

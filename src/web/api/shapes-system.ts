@@ -57,6 +57,18 @@ export const systemInfo = z
     memory,
     disk,
     node: z.string().meta({ example: 'v22.17.0' }),
+    isolation: z
+      .strictObject({
+        processNamespace: z.boolean().meta({ description: 'builds have one of their own (unshare)' }),
+        lowPriority: z.boolean().meta({ description: 'builds run at low priority (nice, ionice)' }),
+        readOnlyModules: z.boolean().meta({
+          description:
+            'no build and no app can write to kept node_modules (setpriv where the server is root)',
+        }),
+      })
+      .meta({
+        description: 'how builds and apps are kept from harming others; what is false is not possible here',
+      }),
     version: z.string().meta({ description: 'of NodePilot' }),
     pm2: z.string().meta({ description: 'version of PM2' }),
     home: z.string(),
@@ -130,7 +142,7 @@ export const diskReport = z
         buildHomeBytes: size,
       }),
     ),
-    parts: z.array(z.strictObject({ name: z.string().meta({ example: 'cache of npm' }), bytes: size })),
+    parts: z.array(z.strictObject({ name: z.string().meta({ example: 'kept node_modules' }), bytes: size })),
     lastCleaning: cleaning.nullable(),
   })
   .meta({
