@@ -181,8 +181,11 @@ export interface Route {
   readonly project: string
   /** For people and traffic numbers; null while the project has none. */
   readonly release: number | null
-  /** `stopped` answers 503; `running` without endpoints answers 503 too. */
-  readonly state: 'running' | 'stopped'
+  /**
+   * `stopped` answers 503; `running` without endpoints answers 503 too; with `sleeping` requests wait, and the first
+   * one asks for the project to be woken.
+   */
+  readonly state: 'running' | 'stopped' | 'sleeping'
   readonly endpoints: readonly RouteEndpoint[]
   /** Clients come back to the instance that answered them first. */
   readonly sticky?: true
@@ -231,6 +234,14 @@ export interface HoldReport {
   readonly waiting: number
 }
 
+/** Why a project could not be woken. */
+export interface WakeRefusal {
+  /** For those who asked, strangers among them. */
+  readonly sentence: string
+  /** When it is worth asking again, seconds. */
+  readonly retryAfterS: number
+}
+
 /** What one release of a project was asked, counted since the router started. */
 export interface TrafficCounts {
   readonly project: string
@@ -270,6 +281,14 @@ export interface Router {
    * until the hold ends. 0 ends it, and those that wait go where the table in force says.
    */
   hold(project: string, ms: number): Promise<HoldReport>
+  /**
+   * Called with the name of each sleeping project that a request waits for, again where that goes on; projects that
+   * are waited for already are named at once. Requests go on when a table says that their project is awake. Goes on
+   * over losses of the front door. Returns an unsubscribe.
+   */
+  onWake(listener: (project: string) => void): () => void
+  /** A project could not be woken: whoever waits for it is answered 503 with that. The next request asks anew. */
+  refuseWake(project: string, refusal: WakeRefusal): Promise<HoldReport>
   /** What a path would be answered with from files that have no route yet. Refuses where they cannot be read. */
   look(files: RouteFiles, path: string): Promise<{ readonly status: number }>
   /** Resolves when the front door answers. */

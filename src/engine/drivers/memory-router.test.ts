@@ -14,6 +14,8 @@ testRouter('memory router', async () => {
       const project = router.route(host)?.project ?? ''
       while (router.held(project) === 'waiting') await new Promise((resolve) => setTimeout(resolve, 5))
       if (router.held(project) === 'over') return 'unavailable'
+      const asleep = router.route(host)?.state === 'sleeping'
+      if (asleep && (await router.waitFor(project)) !== 'awake') return 'unavailable'
       const route = router.route(host)
       if (!route) return 'not found'
       if (route.state === 'running' && route.endpoints.length > 0) router.count(host)
@@ -37,6 +39,7 @@ test('a memory router that is told to fail refuses every call and keeps its tabl
     router.apply({ ...table, version: 2 }),
     router.drain([], 1),
     router.hold('shop', 1),
+    router.refuseWake('shop', { sentence: 'no', retryAfterS: 1 }),
     router.traffic(),
   ]) {
     await assert.rejects(call, (error) => isRefusal(error, 'unavailable'))

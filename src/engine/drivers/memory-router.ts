@@ -1,7 +1,9 @@
 import { Refusal } from '../domain/refusal.ts'
 import type { DrainReport, Endpoint, Route, Router, RouteTable } from '../ports.ts'
+import { pages } from '../router/pages.ts'
 import { openSite } from '../router/static-site.ts'
 import { Traffic } from '../router/traffic.ts'
+import { Wakes } from '../router/wakes.ts'
 
 /** A front door without sockets, for tests of what uses one. */
 export interface MemoryRouter extends Router {
@@ -13,6 +15,8 @@ export interface MemoryRouter extends Router {
   route(host: string): Route | undefined
   /** Whether new requests of this project wait, or have waited for too long. */
   held(project: string): 'none' | 'waiting' | 'over'
+  /** A request for a project that sleeps: whether it was woken, or the sentence that the request is answered with. */
+  waitFor(project: string): Promise<'awake' | string>
   /** Puts a request to an endpoint under way; the returned function ends it. */
   begin(endpoint: Endpoint): () => void
   /** Counts a request to a host as answered. */
@@ -30,6 +34,7 @@ export function createMemoryRouter(): MemoryRouter {
   const looks = new Set<() => void>()
   const held = new Map<string, number>()
   const traffic = new Traffic(0)
+  const wakes = new Wakes(Number.POSITIVE_INFINITY)
   let failure: string | undefined
   const current = () => tables.at(-1) ?? null
   const route = (host: string) => current()?.routes.find((found) => found.hosts.includes(host.toLowerCase()))
@@ -49,6 +54,7 @@ export function createMemoryRouter(): MemoryRouter {
       refuseTwice(table)
       tables.push(structuredClone(table))
       traffic.keep(table)
+      wakes.keep(new Set(table.routes.flatMap((one) => (one.state === 'sleeping' ? [one.project] : []))))
     },
     async drain(endpoints, deadlineMs) {
       present()
@@ -59,6 +65,11 @@ export function createMemoryRouter(): MemoryRouter {
       if (ms > 0) held.set(project, performance.now() + ms)
       else held.delete(project)
       return { waiting: 0 }
+    },
+    onWake: (listener) => wakes.listen(listener, () => {}),
+    async refuseWake(project, { sentence, retryAfterS }) {
+      present()
+      return { waiting: wakes.refuse(project, pages.notWoken(project, sentence, retryAfterS)) }
     },
     async look(files, path) {
       present()
@@ -83,17 +94,31 @@ export function createMemoryRouter(): MemoryRouter {
       if (until === undefined) return 'none'
       return performance.now() < until ? 'waiting' : 'over'
     },
+    waitFor(project) {
+      const asleep = wakes.of(project, performance.now())
+      return new Promise((resolve) => {
+        asleep.hold.join((goOn) => resolve(goOn ? 'awake' : asleep.page.sentence))
+      })
+    },
     count(host, { status = 200, ms = 1, bytes = 100 } = {}) {
       const found = route(host)
       if (found) traffic.of(found.project, found.release).count(status, ms, bytes, bytes)
     },
     begin(endpoint) {
       const key = keyOf(endpoint)
+      const found = current()?.routes.find((one) => one.endpoints.some((other) => keyOf(other) === key))
+      const meter = found && traffic.of(found.project, found.release)
       change(key, 1)
+      if (meter) meter.open++
       let ended = false
       return () => {
-        if (!ended) change(key, -1)
+        if (ended) return
         ended = true
+        if (meter) {
+          meter.open--
+          meter.count(200, 1, 100, 100)
+        }
+        change(key, -1)
       }
     },
     fail(sentence) {

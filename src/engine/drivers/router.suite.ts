@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -129,6 +130,57 @@ export function testRouter(name: string, start: (t: TestContext) => Promise<Rout
     assert.equal(await ask('shop.localhost'), one.port)
   })
 
+  test(`${name}: requests of a sleeping project wait, ask once for it, and go on when it is awake`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const [one, asked] = [await endpoint(), askedFor(t, router)]
+    await router.apply(table(1, sleeping('shop'), sleeping('blog')))
+    const waiting = [ask('shop.localhost')]
+    assert.equal(await asked.next(), 'shop')
+    waiting.push(ask('shop.localhost'), ask('shop.localhost'))
+    const blog = ask('blog.localhost')
+    assert.equal(await asked.next(), 'blog')
+    await router.apply(table(2, route('shop', [one]), sleeping('blog')))
+    assert.deepEqual(await Promise.all(waiting), [one.port, one.port, one.port])
+    await router.apply(table(3, route('shop', [one])))
+    assert.equal(await blog, 'not found')
+    assert.deepEqual(asked.all, ['shop', 'blog'])
+  })
+
+  test(`${name}: a project that cannot be woken is unavailable at once, and the next request asks anew`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const [one, asked] = [await endpoint(), askedFor(t, router)]
+    await router.apply(table(1, sleeping('shop')))
+    const refused = ask('shop.localhost')
+    assert.equal(await asked.next(), 'shop')
+    assert.deepEqual(await router.refuseWake('shop', { sentence: 'It crashed.', retryAfterS: 3 }), {
+      waiting: 1,
+    })
+    assert.equal(await refused, 'unavailable')
+    const again = ask('shop.localhost')
+    assert.equal(await asked.next(), 'shop')
+    await router.apply(table(2, route('shop', [one])))
+    assert.equal(await again, one.port)
+    assert.deepEqual(await router.refuseWake('shop', { sentence: 'Late.', retryAfterS: 3 }), { waiting: 0 })
+    assert.equal(await ask('shop.localhost'), one.port)
+  })
+
+  test(`${name}: who begins to listen is told of those that wait already, and not after it has stopped`, async (t) => {
+    const { router, ask, endpoint } = await start(t)
+    const one = await endpoint()
+    await router.apply(table(1, sleeping('shop'), sleeping('blog')))
+    const first = askedFor(t, router)
+    const waiting = [ask('shop.localhost')]
+    assert.equal(await first.next(), 'shop')
+    first.stop()
+    const second = askedFor(t, router)
+    assert.equal(await second.next(), 'shop')
+    waiting.push(ask('blog.localhost'))
+    assert.equal(await second.next(), 'blog')
+    assert.deepEqual(first.all, ['shop'])
+    await router.apply(table(2, route('shop', [one]), route('blog', [one])))
+    assert.deepEqual(await Promise.all(waiting), [one.port, one.port])
+  })
+
   test(`${name}: what files would answer is known before they have a route`, async (t) => {
     const { router } = await start(t)
     const directory = await temporaryDirectory('site')
@@ -201,6 +253,25 @@ async function counted(router: Router, requests: number) {
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
+
+/** What the router asks for, in turn. */
+function askedFor(t: TestContext, router: Router) {
+  const all: string[] = []
+  const heard = new EventEmitter()
+  const stop = router.onWake((project) => {
+    all.push(project)
+    heard.emit('wake')
+  })
+  t.after(stop)
+  let read = 0
+  const next = async () => {
+    while (all.length === read) await once(heard, 'wake')
+    return all[read++]
+  }
+  return { all, next, stop }
+}
+
+const sleeping = (project: string): Route => ({ ...route(project, []), state: 'sleeping' })
 
 function table(version: number, ...routes: Route[]): RouteTable {
   return { version, baseDomain: 'localhost', routes }

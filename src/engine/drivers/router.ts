@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import { z } from 'zod'
 import { Refusal } from '../domain/refusal.ts'
 import type { Endpoint, RouteFiles, Router, RouteTable, TrafficReport } from '../ports.ts'
+import { listenForWakes } from './wake-listener.ts'
 
 const status = z.object({
   pid: z.number(),
@@ -76,6 +77,9 @@ export function createRouterClient({ controlSocket, timeoutMs = 5_000 }: RouterC
       return drained.parse(await call('POST', '/drain', body, deadlineMs + timeoutMs))
     },
     hold: async (project, ms) => held.parse(await call('POST', '/hold', { project, ms }, timeoutMs)),
+    onWake: (listener) => listenForWakes(controlSocket, listener),
+    refuseWake: async (project, refusal) =>
+      held.parse(await call('POST', '/refuse', { project, ...refusal }, timeoutMs)),
     look: async (files: RouteFiles, path: string) =>
       looked.parse(await call('POST', '/look', { files, path }, timeoutMs)),
     async check() {

@@ -1,11 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { RouteTable } from '../ports.ts'
 import type { AccessLog } from './access-log.ts'
+import { pages } from './pages.ts'
 import type { Routing } from './routing.ts'
 import type { State } from './state.ts'
 import type { StaticHost } from './static-host.ts'
 import { parseEndpoint, parseFiles, parseTable } from './table.ts'
 import type { Traffic } from './traffic.ts'
+import { streamWakes } from './wake-stream.ts'
 
 /** What `GET /status` answers. */
 export interface ControlStatus {
@@ -39,7 +41,10 @@ const largestBody = 16 * 1024 * 1024
 const longestDrainMs = 3_600_000
 const longestHoldMs = 600_000
 
-/** The server on the control socket: PUT /table, POST /drain, POST /hold, POST /look, GET /status, GET /traffic. */
+/**
+ * The server on the control socket: PUT /table, POST /drain, POST /hold, POST /look, GET /status, GET /traffic; GET
+ * /wakes, which goes on until one of both ends, and POST /refuse for what could not be woken.
+ */
 export function createControl({ routing, state, traffic, accessLog, files, status }: ControlOptions): Server {
   const apply = async (body: unknown): Promise<Reply> => {
     const table: RouteTable = parseTable(body)
@@ -73,6 +78,13 @@ export function createControl({ routing, state, traffic, accessLog, files, statu
     if (typeof path !== 'string' || !path.startsWith('/')) throw new Error('path is not one')
     return { status: 200, body: await files.look(parseFiles(of), path) }
   }
+  const refuse = async (body: unknown): Promise<Reply> => {
+    const { project, sentence: why, retryAfterS } = (body ?? {}) as Record<string, unknown>
+    if (typeof project !== 'string' || typeof why !== 'string')
+      throw new Error('project or sentence is no text')
+    const page = pages.notWoken(project, why, Math.ceil(time(retryAfterS, 'retryAfterS')))
+    return { status: 200, body: { waiting: routing.wakes.refuse(project, page) } }
+  }
   const answer = async (request: IncomingMessage, signal: AbortSignal): Promise<Reply> => {
     const call = `${request.method} ${request.url}`
     if (call === 'GET /status') return { status: 200, body: { ...status(), saved: state.saved() } }
@@ -80,6 +92,7 @@ export function createControl({ routing, state, traffic, accessLog, files, statu
     if (call === 'PUT /table') return apply(await readJson(request))
     if (call === 'POST /drain') return drain(await readJson(request), signal)
     if (call === 'POST /hold') return hold(await readJson(request))
+    if (call === 'POST /refuse') return refuse(await readJson(request))
     if (call === 'POST /look') return look(await readJson(request))
     return { status: 404, body: { error: 'no such call' } }
   }
@@ -87,6 +100,7 @@ export function createControl({ routing, state, traffic, accessLog, files, statu
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     response.on('error', () => {})
+    if (request.method === 'GET' && request.url === '/wakes') return streamWakes(routing.wakes, response)
     answer(request, gone.signal)
       .catch((error: unknown): Reply => ({ status: 400, body: { error: sentence(error) } }))
       .then((reply) => send(response, reply))

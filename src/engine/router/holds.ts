@@ -23,7 +23,7 @@ export class Holds {
       return next.size
     }
     this.#byProject.delete(project)
-    hold?.release()
+    hold?.end(true)
     return hold?.size ?? 0
   }
 
@@ -68,9 +68,10 @@ export class Hold {
     }, ms)
   }
 
-  release(): void {
+  /** Those that wait go on, or do not. */
+  end(goOn: boolean): void {
     clearTimeout(this.#timer)
-    this.#wake(true)
+    this.#wake(goOn)
   }
 
   #wake(goOn: boolean): void {

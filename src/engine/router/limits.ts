@@ -20,6 +20,8 @@ export interface TimeLimits {
   readonly writeIdleMs: number
   /** Between two requests; longer than most proxies in front keep an idle connection. */
   readonly keepAliveMs: number
+  /** For a project that sleeps to wake up. */
+  readonly wakeMs: number
 }
 
 export const timeLimits: TimeLimits = {
@@ -27,12 +29,18 @@ export const timeLimits: TimeLimits = {
   bodyIdleMs: 300_000,
   writeIdleMs: 300_000,
   keepAliveMs: 65_000,
+  wakeMs: 30_000,
 }
 
 /** How long an answer that ends its connection is given to arrive, ms. */
 const lingerMs = 2_000
 
-export function clientLimits({ headMs, bodyIdleMs, writeIdleMs, keepAliveMs }: TimeLimits): ClientLimits {
+export function clientLimits({
+  headMs,
+  bodyIdleMs,
+  writeIdleMs,
+  keepAliveMs,
+}: Omit<TimeLimits, 'wakeMs'>): ClientLimits {
   return {
     head: { line: 16_384, size: 32_768, fields: 256 },
     longest: {

@@ -68,6 +68,20 @@ export const pages = {
     sentence: 'The new version is not ready yet. Please try again shortly.',
     retryAfter: 5,
   }),
+  /** It was waited for, and has not come up in time. */
+  waking: (project: string): Page => ({
+    status: 503,
+    title: `${project} is waking up`,
+    sentence: 'It was asleep, and has not started yet. Please try again shortly.',
+    retryAfter: 5,
+  }),
+  /** `sentence`: why, as it may be read by strangers; `retryAfter`: seconds. */
+  notWoken: (project: string, sentence: string, retryAfter: number): Page => ({
+    status: 503,
+    title: `${project} could not be woken`,
+    sentence,
+    retryAfter,
+  }),
   noAnswer: (project: string): Page => ({
     status: 502,
     title: `${project} did not answer`,

@@ -41,7 +41,8 @@ export async function startRouter({
   log,
 }: RouterOptions): Promise<RunningRouter> {
   const filesSocket = join(dirname(config.controlSocket), 'files.sock')
-  const routing = new Routing(config.panelSocket, filesSocket, hostname)
+  const limits = { ...timeLimits, ...config.limits }
+  const routing = new Routing(config.panelSocket, filesSocket, hostname, limits.wakeMs)
   const files = createStaticHost(log)
   const state = openState({ file: config.stateFile, log })
   const saved = loadTable(config.stateFile, log)
@@ -57,7 +58,7 @@ export async function startRouter({
     accessLog,
     trusts: trustOf(config.trustedProxy),
     newRequestId,
-    limits: { ...timeLimits, ...config.limits },
+    limits,
   })
   const door = openDoor(front, config, log)
   const control = createControl({
@@ -89,6 +90,7 @@ export async function startRouter({
       state.close()
       // First, so that the next router can take all addresses while this one finishes.
       control.close()
+      routing.wakes.end()
       files.server.close()
       await front.end(graceMs)
       accessLog.end()

@@ -10,6 +10,7 @@ import { instanceOfClient, type Tags } from './sticky.ts'
 import { indexTable, type LiveTable, routeOf } from './table.ts'
 import { Upstream } from './upstream.ts'
 import { Upstreams } from './upstreams.ts'
+import { type Asleep, Wakes } from './wakes.ts'
 
 /** What answers a host: an upstream (an instance of a project, or the panel), or a page of the router. */
 export type Destination =
@@ -17,6 +18,8 @@ export type Destination =
   | { readonly kind: 'page'; readonly page: Page }
   /** New requests of the project wait. */
   | { readonly kind: 'held'; readonly project: string; readonly hold: Hold }
+  /** The project sleeps, and is being woken. */
+  | { readonly kind: 'asleep'; readonly asleep: Asleep }
   /** Every endpoint of the project is among those to avoid. */
   | { readonly kind: 'tried'; readonly project: string }
   | { readonly kind: 'panel-tried' }
@@ -38,10 +41,15 @@ function instancesOf({ endpoints, sticky }: Route, upstreams: Upstreams): Instan
   return { all, tags: new Map(found.flatMap(({ upstream, tag }) => (tag ? [[upstream, tag]] : []))) }
 }
 
+function namesOf({ routes }: RouteTable, state: Route['state']): Set<string> {
+  return new Set(routes.flatMap((route) => (route.state === state ? [route.project] : [])))
+}
+
 /** The table in force and what it leads to. */
 export class Routing {
   readonly upstreams = new Upstreams()
   readonly holds = new Holds()
+  readonly wakes: Wakes
   readonly #panel: Upstream
   readonly #files: Upstream
   readonly #hostname: string
@@ -50,7 +58,8 @@ export class Routing {
   #instances = new Map<Route, Instances>()
   #closed: ReadonlyMap<Route, Closed> = new Map()
 
-  constructor(panelSocket: string, filesSocket: string, hostname: string) {
+  constructor(panelSocket: string, filesSocket: string, hostname: string, wakeMs: number) {
+    this.wakes = new Wakes(wakeMs)
     this.#panel = new Upstream('panel', { socketPath: panelSocket })
     this.#files = new Upstream('files', { socketPath: filesSocket })
     this.#hostname = hostname
@@ -83,6 +92,8 @@ export class Routing {
     this.holds.keep(new Set(table.routes.map(({ project }) => project)))
     this.#instances = new Map(table.routes.map((route) => [route, instancesOf(route, this.upstreams)]))
     this.#closed = closedRoutes(table.routes)
+    // last: whoever waited is led by all of the above
+    this.wakes.keep(namesOf(table, 'sleeping'))
     return 'applied'
   }
 
@@ -97,6 +108,9 @@ export class Routing {
     if (closed && !closed.admits(asked)) return { kind: 'page', page: closed.page }
     const { project, release, state } = route
     if (state === 'stopped') return { kind: 'page', page: pages.stopped(project) }
+    if (state === 'sleeping') {
+      return { kind: 'asleep', asleep: this.wakes.of(project, performance.now()) }
+    }
     if (route.static) return this.#toFiles(project, release, avoid)
     const hold = this.holds.of(project)
     if (hold) return { kind: 'held', project, hold }

@@ -3,6 +3,7 @@ import type { Hold } from './holds.ts'
 import { type Page, pages } from './pages.ts'
 import type { Destination, Routing } from './routing.ts'
 import type { Upstream } from './upstream.ts'
+import type { Asleep } from './wakes.ts'
 
 /** How long connections are tried before the router answers itself, ms. */
 const appPatienceMs = 300
@@ -36,7 +37,8 @@ export class Search {
   #pauseMs = 20
   #timer: NodeJS.Timeout | undefined
   #hold: Hold | null = null
-  #held = ''
+  /** What is said where it has waited in vain. */
+  #inVain: () => Page = () => pages.changing('')
 
   constructor(routing: Routing, asked: Asked, seeker: Seeker) {
     this.#routing = routing
@@ -49,6 +51,7 @@ export class Search {
     if (destination.kind === 'page') this.#seeker.none(destination.page)
     else if (destination.kind === 'upstream') this.#seeker.found(destination)
     else if (destination.kind === 'held') this.#wait(destination)
+    else if (destination.kind === 'asleep') this.#sleep(destination.asleep)
     else if (this.#waitedMs >= patience(destination)) this.#seeker.none(givenUp(destination))
     else this.#pause()
   }
@@ -67,18 +70,34 @@ export class Search {
   }
 
   #wait({ hold, project }: Extract<Destination, { kind: 'held' }>): void {
-    this.#held = project
-    if (hold.join(this.#wake)) this.#hold = hold
+    this.#inVain = () => pages.changing(project)
+    this.#join(hold)
+  }
+
+  #sleep(asleep: Asleep): void {
+    this.#inVain = () => asleep.page
+    if (!this.#join(asleep.hold)) return
+    this.#timer = setTimeout(() => {
+      asleep.hold.leave(this.#wake)
+      this.#wake(false)
+    }, asleep.longestMs)
+  }
+
+  #join(hold: Hold): boolean {
+    const joined = hold.join(this.#wake)
+    if (joined) this.#hold = hold
     else this.#wake(false)
+    return joined
   }
 
   readonly #wake = (goOn: boolean): void => {
     this.#hold = null
+    clearTimeout(this.#timer)
     // Whoever refused it before has made room for another one.
     this.#refused = null
     this.#waitedMs = 0
     if (goOn) this.next()
-    else this.#seeker.none(pages.changing(this.#held))
+    else this.#seeker.none(this.#inVain())
   }
 
   #pause(): void {

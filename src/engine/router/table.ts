@@ -71,7 +71,8 @@ function parseRouteEndpoint(value: unknown): RouteEndpoint {
 function parseRoute(value: unknown): Route {
   const route = record(value, 'a route')
   const { release, state, primary } = route
-  if (state !== 'running' && state !== 'stopped') throw new Error('a route has no valid state')
+  if (state !== 'running' && state !== 'stopped' && state !== 'sleeping')
+    throw new Error('a route has no valid state')
   if (release !== null && typeof release !== 'number') throw new Error('a route has no valid release')
   return {
     hosts: list(route.hosts, 'hosts').map((host) => text(host, 'a host').toLowerCase()),
