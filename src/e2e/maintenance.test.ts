@@ -79,7 +79,9 @@ describe('maintenance, from the command line', { timeout: 180_000 }, () => {
     )
     assert.deepEqual(await visit(), [503, ownPage])
     await tree.commit({ ...hello('v2'), 'maintenance.html': pageOfApp })
-    assertLive(await tree.push(pilot.remote('shop')), 2)
+    const pushed = await tree.push(pilot.remote('shop'))
+    assertLive(pushed, 2)
+    assert.match(pushed.all, /Note {3}in maintenance until: nodepilot maintenance off -p shop/)
     assert.deepEqual(await visit(), [503, ownPage])
 
     pilot.signal('SIGKILL')

@@ -103,3 +103,18 @@ test('a front door that refuses once does not stop the next table', async () => 
   await routes.apply()
   assert.equal(router.table()?.version, 2)
 })
+
+test('pages of many projects in maintenance never keep the table out: beyond 2 MB there is a plain one', async () => {
+  const { store, router, routes, add } = createRig()
+  const maintenancePage = '\u0001'.repeat(65_536)
+  for (let n = 10; n < 60; n++) {
+    const { id } = add(`shop-${n}`)
+    store.projects.update(id, { settings: { maintenance: true, maintenancePage, maintenanceAllow: ['::1'] } })
+  }
+  await routes.apply()
+  const pages = router.table()?.routes.map(({ maintenance }) => maintenance?.page ?? null) ?? []
+  assert.equal(pages.filter((page) => page === maintenancePage).length, 5)
+  assert.equal(pages.filter((page) => page === null).length, 45)
+  assert.ok(router.table()?.routes.every(({ maintenance }) => maintenance?.allow.length === 1))
+  assert.ok(JSON.stringify(router.table()).length < 2_100_000)
+})

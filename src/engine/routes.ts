@@ -61,20 +61,38 @@ export function createRoutes(deps: {
       const send = () => {
         const domains = store.domains.byProject()
         const current = store.releases.currentOnes()
+        const routes = store.projects
+          .list()
+          .map((project) =>
+            routeOf(project, usable(domains.get(project.id), baseDomain), current.get(project.id)),
+          )
         return router.apply({
           version: store.settings.next('routes'),
           baseDomain,
-          routes: store.projects
-            .list()
-            .map((project) =>
-              routeOf(project, usable(domains.get(project.id), baseDomain), current.get(project.id)),
-            ),
+          routes: withFittingPages(routes),
         })
       }
       last = last.then(send, send)
       return last
     },
   }
+}
+
+/** Bytes of all maintenance pages together: the table goes out with every switch, and may not become too large. */
+const mostPages = 2_000_000
+
+/** Some owners may not take the place of the others: a page that does not fit any more is the front door's. */
+function withFittingPages(routes: readonly Route[]): Route[] {
+  let left = mostPages
+  return routes.map((route) => {
+    const { page = null, allow = [] } = route.maintenance ?? {}
+    if (page === null) return route
+    // as it goes over the wire, where a sign may take six bytes
+    const size = Buffer.byteLength(JSON.stringify(page))
+    if (size > left) return { ...route, maintenance: { page: null, allow } }
+    left -= size
+    return route
+  })
 }
 
 /**

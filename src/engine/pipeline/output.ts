@@ -37,6 +37,27 @@ export function success(release: number, ms: number): string {
   return `success: v${release} is live (${seconds(ms)})`
 }
 
+export interface Live {
+  /** As it was before. */
+  readonly project: { readonly name: string; readonly currentRelease: number | null }
+  readonly release: number
+  readonly ms: number
+  readonly addresses: { app(project: string): string; panel(): string }
+  readonly maintenance: boolean
+}
+
+/** That it is live, where, how to go back, and what still keeps visitors from it. */
+export function liveLines({ project, release, ms, addresses, maintenance }: Live): string[] {
+  const { name, currentRelease: before } = project
+  return [
+    success(release, ms),
+    `  App    ${addresses.app(name)}`,
+    `  Logs   ${addresses.panel()}/projects/${name}/logs`,
+    ...(before === null ? [] : [`  Undo   nodepilot rollback v${before} -p ${name}`]),
+    ...(maintenance ? [`  Note   in maintenance until: nodepilot maintenance off -p ${name}`] : []),
+  ]
+}
+
 /** The cause, its facts and the next step. Exactly one line begins with `error:`. */
 export function failure(refusal: Refusal): string[] {
   return [

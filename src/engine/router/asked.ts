@@ -101,7 +101,8 @@ export function schemeOf({ fields, sender }: Asked): 'http' | 'https' {
 
 /** Who asks. The last address the proxy in front has added is the one that it saw itself. */
 export function clientOf({ sender, fields }: Asked): string {
-  const forwarded = sender.trusted ? fieldValue(fields, 'x-forwarded-for') : undefined
+  // some proxies add a line of their own below those of the client
+  const forwarded = sender.trusted ? fieldValues(fields, 'x-forwarded-for').at(-1) : undefined
   const last = forwarded?.split(',').at(-1)?.trim()
   return last && /^[\da-fA-F.:]{2,45}$/.test(last) ? last : sender.address
 }

@@ -139,11 +139,18 @@ test('addresses of the list are let through, as the proxy in front names them an
     assert.equal(await ask(behind, forwarded), status, forwarded)
   }
 
+  // a client that names an allowed address, behind a proxy that adds a line of its own
+  const lines = ['203.0.113.7', '6.6.6.6'].map((address) => `X-Forwarded-For: ${address}\r\n`).join('')
+  const raw = `GET / HTTP/1.1\r\nHost: shop.localhost\r\n${lines}Connection: close\r\n\r\n`
+  assert.match(await sendRaw(behind.port, raw), /^HTTP\/1\.1 503 /)
+
   const direct = await startRouterProcess(t)
   await direct.routes({ endpoints: [app], maintenance: { page, allow } })
   assert.equal(await ask(direct, '203.0.113.7'), 503, 'anybody could say that')
-  await direct.routes({ endpoints: [app], maintenance: { page, allow: ['127.0.0.0/8'] } })
-  assert.equal(await ask(direct, '6.6.6.6'), 200)
+  for (const everybody of ['127.0.0.0/8', '0.0.0.0/0']) {
+    await direct.routes({ endpoints: [app], maintenance: { page, allow: [everybody] } })
+    assert.equal(await ask(direct, '6.6.6.6'), 200, everybody)
+  }
 })
 
 test('its own answers are nobody’s errors, also where an instance was asked before', async (t) => {

@@ -5,7 +5,7 @@ import { asRefusal, Refusal } from '../domain/refusal.ts'
 import { abandon, type Candidate, goLive, type Work } from '../pipeline/deploy.ts'
 import { createJournal } from '../pipeline/journal.ts'
 import type { DeploymentLog } from '../pipeline/log.ts'
-import { failure, header, success } from '../pipeline/output.ts'
+import { failure, header, liveLines } from '../pipeline/output.ts'
 import { retireOld } from '../pipeline/retire.ts'
 import type { Veil } from '../secrets.ts'
 import type { Outcome } from '../store/deployments.ts'
@@ -253,12 +253,10 @@ async function switchOver(
 /** What its client reads, and what is noted for later readers while the old files are still there. */
 async function tell(ctx: Context, { log }: Books, work: Work, deployment: Deployment): Promise<void> {
   const { project } = work
-  log.write(success(work.release, performance.now() - work.began))
-  log.write(`  App    ${ctx.addresses.app(project.name)}`)
-  log.write(`  Logs   ${ctx.addresses.panel()}/projects/${project.name}/logs`)
-  if (project.currentRelease !== null) {
-    log.write(`  Undo   nodepilot rollback v${project.currentRelease} -p ${project.name}`)
-  }
+  const { maintenance } = (ctx.store.projects.find(project.id) ?? project).settings
+  const ms = performance.now() - work.began
+  const lines = liveLines({ project, release: work.release, ms, addresses: ctx.addresses, maintenance })
+  for (const line of lines) log.write(line)
   noteChanges(ctx, project, deployment)
   await ctx.failpoint('live.told')
 }
