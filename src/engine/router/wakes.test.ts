@@ -31,6 +31,22 @@ test('a hundred first requests ask once, wait with their bodies, and all are ans
   assert.deepEqual([projects.length, projects[0]?.open], [1, 0], 'who waited was counted once')
 })
 
+test('visitors of a project in maintenance wake nobody, those who are let through do', async (t) => {
+  const router = await startRouterProcess(t)
+  const asked = listen(t, router)
+  await router.routes(
+    { ...asleep, maintenance: { page: null, allow: ['203.0.113.7'] } },
+    { ...asleep, project: 'blog', maintenance: { page: null, allow: ['127.0.0.1'] } },
+  )
+  assert.match((await get(router.port)).body, /^shop is in maintenance/)
+  const waiting = get(router.port, { host: 'blog.localhost' })
+  await asked.times(1)
+  assert.deepEqual(asked.all, ['blog'])
+  const app = await startApp(t, (_, response) => response.end('woken'))
+  await router.routes({ project: 'blog', endpoints: [app] })
+  assert.equal((await waiting).body, 'woken')
+})
+
 test('a WebSocket waits as well, and is connected when it is awake', async (t) => {
   const router = await startRouterProcess(t)
   const asked = listen(t, router)
