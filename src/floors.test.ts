@@ -20,7 +20,7 @@ const floors: readonly (readonly [number, RegExp])[] = [
   [0, /^(config|installation)\.ts$/],
   [
     1,
-    /^engine\/(shell|processes|isolation|job-watch|disk-space|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|network)\.ts$/,
+    /^engine\/(shell|stdin|processes|isolation|job-watch|disk-space|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|network)\.ts$/,
   ],
   [1, /^engine\/(archive|changes)\//],
   [2, /^engine\/(store|drivers|router)\//],
@@ -144,7 +144,7 @@ test('commands are started in the few files that may, and never through a shell 
   }
   assert.ok(starters.includes('engine/shell.ts'))
   const allowed =
-    /^(engine\/(shell|drivers\/keeper|drivers\/pm2\/[\w-]+|pipeline\/dependencies\/[\w-]+)|git\/[\w-]+|cli\/client\/command)\.ts$/
+    /^(engine\/(shell|stdin|drivers\/keeper|drivers\/pm2\/[\w-]+|pipeline\/dependencies\/[\w-]+)|git\/[\w-]+|cli\/client\/command)\.ts$/
   assert.deepEqual(
     starters.filter((file) => !allowed.test(file)),
     [],

@@ -82,6 +82,7 @@ const api: Readonly<Record<string, Right>> = {
   'POST /api/project/:id/restart': 'project.operate',
   'POST /api/project/:id/scale': 'project.operate',
   'POST /api/project/:id/run': 'project.operate',
+  'POST /api/project/:id/run/:run/input': 'project.operate',
   'POST /api/hooks/:project': 'anyone',
   'GET /api/project/:id/remote': 'project.read',
   'PUT /api/project/:id/remote': 'project.manage',

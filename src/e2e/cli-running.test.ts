@@ -49,10 +49,36 @@ require('node:http').createServer((q, s) => { console.log('asked ' + q.url); s.e
     assert.match(slow.err, /^error: .+\nhint: .+/m)
   })
 
+  test('what is piped into run is the standard input of the command, whole, and only where that is wanted', async () => {
+    const input = Buffer.alloc(8_000_003, 'line of data\n')
+    const count = [
+      'node',
+      '-e',
+      "let n = 0; process.stdin.on('data', (d) => (n += d.length)).on('end', () => console.log(n))",
+    ]
+    const env = { NODEPILOT_PROJECT: 'shop' }
+    const whole = await user.run(['run', '--', ...count], { env, input })
+    assert.deepEqual([whole.code, whole.out], [0, '8000003\n'], whole.all)
+    const json = await user.run(['--json', 'run', '--', ...count], { env, input: 'x' })
+    assert.deepEqual(
+      json.out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+      [{ stream: 'out', text: '1' }, { exitCode: 0 }],
+    )
+    const none = await user.run(['run', '--no-stdin', '--', ...count], { env, input })
+    assert.deepEqual([none.code, none.out], [0, '0\n'])
+    const early = await user.run(['run', '--', 'head', '-n', '1'], { env, input })
+    assert.deepEqual([early.code, early.out], [0, 'line of data\n'], early.all)
+  })
+
   test('Ctrl-C ends the command on the server too', async () => {
     const script = "console.log('begun'); setInterval(() => {}, 1000)"
     const ended = await user.run(['run', '--', 'node', '-e', script, 'marked-for-the-end'], {
       env: { NODEPILOT_PROJECT: 'shop' },
+      // a pipe in which nothing comes
+      keepInput: true,
       onOutput: (text, child) => text.includes('begun') && interrupt(child),
     })
     assert.equal(ended.code, 130, ended.all)

@@ -85,6 +85,7 @@ const calls: readonly Call[] = [
   { id: 'restart', parameters: { id: 'shop' }, status: 200 },
   { id: 'scale', parameters: { id: 'shop' }, status: 200 },
   { id: 'run', parameters: { id: 'shop' }, status: 200 },
+  { id: 'runInput', parameters: { id: 'shop', run: 'none' }, status: 404 },
   { id: 'putRemote', parameters: { id: 'shop' }, status: 200 },
   { id: 'getRemote', parameters: { id: 'shop' }, status: 200 },
   { id: 'remoteSecret', parameters: { id: 'shop' }, status: 200 },

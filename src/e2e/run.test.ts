@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { access, writeFile } from 'node:fs/promises'
 import { type IncomingMessage, request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { hello } from '../testing/apps.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
-import { appProcesses, processesOf } from '../testing/processes.ts'
+import { appProcesses, processesOf, proportionalMemory } from '../testing/processes.ts'
 import { until } from '../testing/until.ts'
 import { type WorkTree, workTree } from '../testing/work-tree.ts'
 
 interface Line {
+  readonly input?: string
   readonly stream?: 'out' | 'err'
   readonly text?: string
   readonly exitCode?: number
@@ -112,9 +115,9 @@ describe('one-off commands', { timeout: 240_000 }, () => {
   })
 
   /** A command whose answer is read by hand. */
-  const open = (command: readonly string[]) =>
+  const open = (command: readonly string[], more: object = {}) =>
     new Promise<IncomingMessage>((resolve, reject) => {
-      const body = JSON.stringify({ command })
+      const body = JSON.stringify({ command, ...more })
       const headers = {
         authorization: `Bearer ${pilot.token}`,
         'content-type': 'application/json',
@@ -178,6 +181,104 @@ describe('one-off commands', { timeout: 240_000 }, () => {
     assert.equal(lines, megabytes * 1000 + 1)
   })
 
+  /** A command that waits for its input: where that goes, and what it has printed at the end. */
+  const withInput = async (script: string) => {
+    const answer = await open(sh(script), { stdin: true })
+    const lines: Line[] = []
+    const ended = (async () => {
+      let rest = ''
+      for await (const chunk of answer.setEncoding('utf8')) {
+        const whole = (rest + chunk).split('\n')
+        rest = whole.pop() ?? ''
+        lines.push(...whole.map((line) => JSON.parse(line) as Line))
+      }
+      return lines
+    })()
+    ended.catch(() => {})
+    const input = await until('the address of the input', () => lines[0]?.input)
+    return { answer, lines, ended, input }
+  }
+  const octets = { 'content-type': 'application/octet-stream' }
+  const send = (where: string, body = '') =>
+    pilot.api(where, { method: 'POST', body, headers: octets }).then(({ status }) => status)
+
+  test('standard input comes in parts, and ends with the last one', async () => {
+    const { input, ended, lines } = await withInput('read first; echo "first: $first"; cat; echo end')
+    assert.equal(await send(`${input}?more=true`, 'one\n'), 204)
+    await until('the first line is read', () => lines.some(({ text }) => text === 'first: one'))
+    assert.equal(await send(`${input}?more=true`, 'two\nthr'), 204)
+    assert.equal(await send(input, 'ee'), 204)
+    assert.deepEqual((await ended).slice(1), [
+      { stream: 'out', text: 'first: one' },
+      { stream: 'out', text: 'two' },
+      { stream: 'out', text: 'threeend' },
+      { exitCode: 0 },
+    ])
+    assert.equal(await send(input, 'more'), 404)
+  })
+
+  /** A part of which the test sends as much as goes. */
+  const pour = (where: string) => {
+    const sent = request(`${pilot.url}${where}`, {
+      method: 'POST',
+      agent: false,
+      headers: { authorization: `Bearer ${pilot.token}`, ...octets },
+    })
+    sent.on('error', () => {})
+    return sent
+  }
+
+  test('input of any length is taken as fast as the command reads, and not kept meanwhile', async () => {
+    const go = `${pilot.home}/projects/shop/data/go`
+    const { input, ended } = await withInput(`while ! [ -e '${go}' ]; do sleep 0.1; done; wc -c`)
+    const before = await proportionalMemory([pilot.pid])
+    const sent = pour(input)
+    const piece = Buffer.alloc(1_000_000)
+    const pieces = 200
+    let left = pieces
+    const writing = (async () => {
+      for (; left > 0; left--) if (!sent.write(piece)) await once(sent, 'drain')
+      sent.end()
+    })()
+    // what waits is in the buffers on the way, and stands still
+    let seen = -1
+    await until('it waits', async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      const still = seen === left
+      seen = left
+      return still
+    })
+    assert.ok(pieces - left < 60, `${pieces - left} MB were taken`)
+    assert.ok((await proportionalMemory([pilot.pid])) - before < 40_000_000)
+    await writeFile(go, '')
+    await writing
+    assert.deepEqual((await ended).at(-2), { stream: 'out', text: '200000000' })
+  })
+
+  test('input that breaks off ends the command, which never sees an end of it', async () => {
+    const marker = `${pilot.home}/projects/shop/data/imported`
+    const { input, ended, lines } = await withInput(
+      `read -r line; echo "$line"; cat >/dev/null; echo whole >'${marker}'`,
+    )
+    const sent = pour(input)
+    sent.write('half\n')
+    await until('it reads', () => lines.some(({ text }) => text === 'half'))
+    sent.destroy()
+    const last = (await ended).at(-1)
+    assert.equal(last?.error?.code, 'cancelled')
+    assert.equal(last?.exitCode, 130)
+    assert.equal(await extra(), 0)
+    await assert.rejects(access(marker))
+  })
+
+  test('a command that reads no more ends, whatever is still sent', async () => {
+    const { input, ended } = await withInput('head -c 3')
+    const sent = pour(input)
+    sent.write('abcdef')
+    assert.deepEqual((await ended).slice(1), [{ stream: 'out', text: 'abc' }, { exitCode: 0 }])
+    sent.destroy()
+  })
+
   test('the files of a command that runs are not pruned', async () => {
     const answer = await open(sh('echo begun; read forever </dev/zero; sleep 600'))
     await new Promise((resolve) => answer.once('data', resolve))
@@ -198,12 +299,19 @@ describe('one-off commands', { timeout: 240_000 }, () => {
     await until('it has ended', async () => (await extra()) === 0)
   })
 
-  test('SIGKILL of the server: the next start ends what it had been running', async () => {
-    const answer = await open(sh('echo begun; exec sleep 600'))
+  test('SIGKILL of the server ends what it had been running, and half an input never looks whole', async () => {
+    const answer = await open(sh('setsid sleep 600 & echo begun; exec sleep 600'))
     answer.on('error', () => {})
     await new Promise((resolve) => answer.once('data', resolve))
+    const marker = `${pilot.home}/projects/shop/data/read`
+    const { input } = await withInput(`trap '' TERM; cat >/dev/null; echo whole >'${marker}'`)
+    assert.equal(await send(`${input}?more=true`, 'half'), 204)
+    assert.ok((await extra()) >= 4)
     pilot.signal('SIGKILL')
     await pilot.exited()
+    // what has left its group lives until the next start, which looks for it
+    await until('all but the detached one have ended', async () => (await extra()) === 1)
+    await assert.rejects(access(marker))
     await pilot.start()
     await until('it has ended', async () => (await extra()) === 0)
   })

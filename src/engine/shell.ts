@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Refusal } from './domain/refusal.ts'
+import { endWithUs, feed, type Input } from './stdin.ts'
 
 /** The one place that runs commands: an argv array, a whole environment, limits, cancel, lines. */
 
@@ -23,8 +24,10 @@ export interface RunOptions {
   readonly timeoutMs?: number
   /** Both streams together, bytes. */
   readonly maxOutputBytes?: number
-  /** Written to the command's standard input, which is then closed. */
-  readonly input?: string | Uint8Array
+  /** Its standard input, closed at the end; `cancelled` where a stream breaks off. */
+  readonly input?: Input
+  /** It must not go on when this process is killed. */
+  readonly endsWithUs?: boolean
   /** Every line as it comes, without its end; lines over 8 KiB come in pieces. */
   readonly onLine?: (line: string, stream: OutputStream) => void
   /**
@@ -103,8 +106,8 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
     options.timeoutMs === undefined
       ? undefined
       : setTimeout(() => stop(timedOut(options.timeoutMs ?? 0)), options.timeoutMs)
-  child.stdin?.on('error', () => {})
-  child.stdin?.end(options.input)
+  const callOff = options.endsWithUs ? endWithUs(child) : undefined
+  const stopFeeding = feed(child.stdin, options.input, () => stop(inputBroke()))
   const watched = child.pid === undefined ? undefined : options.watch?.(child.pid, (why) => stop(why, 0))
   try {
     const { code, signal } = await ended(child, () => resting > 0 && !refusal)
@@ -116,6 +119,8 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
   } finally {
     clearTimeout(timer)
     options.signal?.removeEventListener('abort', abort)
+    stopFeeding()
+    callOff?.()
     killGroup(child.pid, 'SIGKILL')
     // what left the group and still holds the pipes is heard no more
     child.stdout?.destroy()
@@ -235,6 +240,12 @@ function readLines(
 function timedOut(ms: number): Refusal {
   return new Refusal('timeout', `the step did not end within ${Math.round(ms / 1000)} s`, {
     hint: 'make it faster, or raise the time limit of the project',
+  })
+}
+
+function inputBroke(): Refusal {
+  return new Refusal('cancelled', 'its standard input broke off before its end, so it was ended', {
+    hint: 'run it again, with all of its input',
   })
 }
 

@@ -26,6 +26,8 @@ export interface Endpoint {
   readonly body?: z.ZodType
   /** A multipart body, which the handler reads itself as a stream; then `body` is read by the handler too. */
   readonly form?: z.ZodObject
+  /** Media type of a body that the handler reads itself, as it comes. */
+  readonly raw?: string
   /** A request that works, for the document. */
   readonly example?: Example
   readonly answers: Readonly<Record<number, Answer>>

@@ -50,9 +50,10 @@ function describe(endpoint: Endpoint, all: readonly Endpoint[]) {
   }
 }
 
-function bodyContent({ body, form, example }: Endpoint) {
-  if (!body && !form) return null
+function bodyContent({ body, form, raw, example }: Endpoint) {
+  if (!body && !form && !raw) return null
   return {
+    ...(raw !== undefined && { [raw]: { schema: z.string() } }),
     ...(body && {
       'application/json': { schema: body, ...(example?.body !== undefined && { example: example.body }) },
     }),

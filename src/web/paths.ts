@@ -103,6 +103,7 @@ export const paths = {
     restart: '/api/project/:id/restart',
     scale: '/api/project/:id/scale',
     run: '/api/project/:id/run',
+    runInput: '/api/project/:id/run/:run/input',
     remote: '/api/project/:id/remote',
     remoteSecret: '/api/project/:id/remote/secret',
     remoteKey: '/api/project/:id/remote/key',

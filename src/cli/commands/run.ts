@@ -4,28 +4,62 @@ import { exit, Failure, usage } from '../client/failure.ts'
 import type { Output } from '../client/output.ts'
 import { printableLog } from '../client/printable.ts'
 import { projectOf } from '../client/project.ts'
+import { hasInput, sendInput } from '../client/run-input.ts'
 import type { Cli } from '../client/session.ts'
 import { nullable, number, object, rawText, read, text } from '../client/shape.ts'
 
-/** `nodepilot run -- CMD`: its output as it comes, its exit code as ours. Leaving ends it on the server. */
-export async function runOnce(
-  cli: Cli,
-  command: readonly string[],
-  timeoutSeconds: number | undefined,
-): Promise<number> {
+export interface RunFlags {
+  readonly timeout?: number
+  /** undefined: where something is piped into us. */
+  readonly stdin?: boolean
+}
+
+/** `nodepilot run -- CMD`: its output as it comes, its exit code as ours, our input its own. Leaving ends it on the server. */
+export async function runOnce(cli: Cli, command: readonly string[], flags: RunFlags): Promise<number> {
   if (command.length === 0) throw usage('which command?', 'nodepilot run -- node migrate.js')
   const { api, project } = await projectOf(cli, undefined)
-  if (process.stdin.isTTY) cli.out.note('it has no standard input; Ctrl-C ends it')
+  const stdin = flags.stdin ?? hasInput()
+  if (!stdin && process.stdin.isTTY) cli.out.note('it has no standard input (--stdin); Ctrl-C ends it')
+  // ends all that is under way when the input cannot be sent
+  const given = new AbortController()
+  const signal = AbortSignal.any([cli.signal, given.signal])
   const message = await api.open('POST', address`/api/project/${project.name}/run`, {
     headers: { accept: 'application/x-ndjson' },
-    body: { command, ...(timeoutSeconds === undefined ? {} : { timeoutMs: timeoutSeconds * 1000 }) },
+    body: {
+      command,
+      ...(stdin && { stdin }),
+      ...(flags.timeout !== undefined && { timeoutMs: flags.timeout * 1000 }),
+    },
+    signal,
   })
-  for await (const line of linesOf(message)) {
-    const code = take(cli, parse(line))
-    if (code !== null) return code
+  let why: unknown
+  const send = (where: string) =>
+    sendInput(api, where, process.stdin, signal).catch((error: unknown) => {
+      // one that is there no more has ended, and says so itself
+      if (error instanceof Failure && error.code === 'not_found') return
+      why = error
+      given.abort()
+    })
+  try {
+    for await (const line of linesOf(message)) {
+      const value = parse(line)
+      if (isBegin(value)) void send(value.input)
+      else {
+        const code = take(cli, value)
+        if (code !== null) return code
+      }
+    }
+  } catch (error) {
+    throw why ?? error
   }
   const hint = 'see what runs: nodepilot ps'
   throw new Failure('unreachable', 'the connection broke before the command ended', hint, exit.unreachable)
+}
+
+function isBegin(value: unknown): value is { readonly input: string } {
+  const input = typeof value === 'object' && value !== null && 'input' in value ? value.input : null
+  // never to another server, with our token
+  return typeof input === 'string' && input.startsWith('/api/')
 }
 
 function parse(line: string): unknown {

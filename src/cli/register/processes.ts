@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { GlobalFlags } from '../client/session.ts'
 import type { MaintenanceOptions } from '../commands/maintenance.ts'
+import type { RunFlags } from '../commands/run.ts'
 import type { Run } from '../run.ts'
 import { count } from './deploys.ts'
 import { withExamples } from './examples.ts'
@@ -60,14 +61,21 @@ export function registerProcesses(program: Command, run: Run, flags: () => Globa
     .command('run <command...>')
     .summary("run a command once, with the live release's files and config vars")
     .description(
-      "Runs a command beside the project's processes and ends with its exit code. It has no standard input. " +
-        'Ctrl-C ends it on the server too.',
+      "Runs a command beside the project's processes and ends with its exit code. What is piped in is its standard " +
+        'input. Ctrl-C ends it on the server too.',
     )
     .option('-t, --timeout <seconds>', 'end it after so long', count)
-    .action((command: string[], options: { readonly timeout?: number }) =>
-      run(async (cli) => (await import('../commands/run.ts')).runOnce(cli, command, options.timeout)),
+    .option('--stdin', 'what is typed is its standard input, line by line; Ctrl-D ends it')
+    .option('--no-stdin', 'leave standard input alone, for loops that read a file')
+    .action((command: string[], options: RunFlags) =>
+      run(async (cli) => (await import('../commands/run.ts')).runOnce(cli, command, options)),
     )
-  withExamples(once, 'run -- node migrate.js --up', 'run -t 60 -- npm run seed')
+  withExamples(
+    once,
+    'run -- node migrate.js --up',
+    'run -t 60 -- npm run seed',
+    'run -- node import.js < data.json',
+  )
 
   registerCron(program, run)
 

@@ -64,6 +64,7 @@ async function execute(
       timeoutMs: job.timeoutMs,
       ...memoryWatch(project),
       job: cronMark(ctx.paths.home, id),
+      endsWithUs: true,
       onLine: (line) => output.write(hidden(line)),
     })
     return outcomeOf(exit)

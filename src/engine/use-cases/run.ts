@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:os'
+import type { Readable } from 'node:stream'
 import type { Context, OneOffUnderWay } from '../context.ts'
 import type { Who } from '../domain/audit.ts'
 import { varsAtRun } from '../domain/config-vars.ts'
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly output: (line: string, stream: OutputStream) => void
   /** See `shell.run`: while what it returns is unsettled, no more output is read. */
   readonly full?: () => Promise<void> | undefined
+  /** Its standard input, read as it reads; without one it has none. */
+  readonly input?: Readable
 }
 
 export interface RunResult {
@@ -92,7 +95,7 @@ async function carryOut(
   },
 ): Promise<RunResult> {
   const { project, release, index, request, options } = what
-  const { signal, output, full } = options
+  const { signal, output, full, input } = options
   const [program = '', ...args] = request.command
   const timeoutMs = request.timeoutMs ?? defaultTimeoutMs
   const directory = ctx.paths.release(project.name, release.slug)
@@ -104,12 +107,14 @@ async function carryOut(
     const command = await oneOff(ctx, place, `run.${index}`, [program, ...args])
     const job = `${ctx.paths.home}#run-${randomUUID()}`
     const limits = { timeoutMs, ...memoryWatch(project) }
-    const exit = await run(command, { signal, job, onLine: output, ...limits, ...(full ? { full } : {}) })
+    const streams = { onLine: output, ...(full && { full }), ...(input && { input }) }
+    const exit = await run(command, { signal, job, endsWithUs: true, ...streams, ...limits })
     return { exitCode: codeOf(exit), refusal: null }
   } catch (error) {
     if (isRefusal(error, 'timeout')) return { exitCode: 124, refusal: timedOut(timeoutMs) }
     if (isRefusal(error, 'out_of_memory')) return { exitCode: 137, refusal: error }
     if (signal.aborted) return { exitCode: 130, refusal: cancelled(signal.reason) }
+    if (isRefusal(error, 'cancelled')) return { exitCode: 130, refusal: error }
     const code = (error as NodeJS.ErrnoException).code
     if (code !== 'ENOENT' && code !== 'EACCES') throw error
     // what a shell would say, and `setpriv` where there is one

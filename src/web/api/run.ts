@@ -4,11 +4,15 @@ import type { OutputStream } from '../../engine/shell.ts'
 import type { RunResult } from '../../engine/use-cases/run.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
+import { createRunInputs } from '../run-inputs.ts'
 import type { Services } from '../services.ts'
 import * as schemas from './schemas.ts'
 
 const line = z
   .union([
+    z
+      .strictObject({ run: z.string().meta({ example: 'run.1' }), input: z.string() })
+      .meta({ description: 'the first line of a command with `stdin`: the address its input is sent to' }),
     z.strictObject({ stream: z.enum(['out', 'err']), text: z.string() }),
     z.strictObject({
       exitCode: z.number().int(),
@@ -25,6 +29,7 @@ const mostWaiting = 64 * 1024
 
 /** One-off commands. */
 export function runApi({ engine, report }: Services): readonly Endpoint[] {
+  const inputs = createRunInputs()
   return [
     endpoint({
       method: 'post',
@@ -33,7 +38,7 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
       summary: 'Run a command once, in the files and with the config vars of the live release',
       description:
         'The answer is streamed: a JSON document a line, at last the exit code. Whoever closes the connection ' +
-        'ends the command and everything it has started.',
+        'ends the command and everything it has started. With `stdin` the first line says where its input is sent to.',
       access: 'project.operate',
       body: schemas.run,
       example: { body: { command: ['node', '--version'] } },
@@ -43,13 +48,19 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
       handler({ c, project, body, who }) {
         const left = new AbortController()
         const lines = new Lines()
+        const input = body.stdin ? inputs.open(project.id) : null
         // begins here, so that a refusal is an answer of its own
-        const { result } = engine.run(project, body, {
+        const { name, result } = engine.run(project, body, {
           who,
+          ...(input && { input: input.stream }),
           signal: left.signal,
           output: (text, from) => lines.add({ stream: from, text }),
           full: () => lines.full(),
         })
+        if (input) {
+          lines.add({ run: name, input: `/api/project/${project.name}/run/${input.name}/input` })
+          result.finally(input.end).catch(() => {})
+        }
         c.header('content-type', 'application/x-ndjson; charset=utf-8')
         c.header('x-content-type-options', 'nosniff')
         return stream(c, async (out) => {
@@ -77,10 +88,29 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
         })
       },
     }),
+    endpoint({
+      method: 'post',
+      path: paths.api.runInput,
+      tag: 'Processes',
+      summary: 'Send a command its standard input',
+      description:
+        'To the address that the first line of a command with `stdin` names: any bytes, of any length, taken as fast as the ' +
+        'command reads. In one part, or in several one after the other, all but the last with `more=true`. A part that ' +
+        'breaks off ends the command: half of its input must not look like all of it.',
+      access: 'project.operate',
+      query: schemas.runInputQuery,
+      raw: 'application/octet-stream',
+      answers: { 204: { description: 'it was read, or is not wanted any more' } },
+      async handler({ c, project, query }) {
+        await inputs.take(project.id, c.req.param('run') ?? '', c.env.incoming, query.more === 'true')
+        return c.body(null, 204)
+      },
+    }),
   ]
 }
 
 type Line =
+  | { readonly run: string; readonly input: string }
   | { readonly stream: OutputStream; readonly text: string }
   | {
       readonly exitCode: number

@@ -165,6 +165,17 @@ export const run = z.strictObject({
     .refine(([program]) => program !== '', 'the program is empty')
     .meta({ description: 'a program and its arguments; no shell looks at them' }),
   timeoutMs: z.number().int().min(1).max(86_400_000).optional().meta({ description: 'an hour by default' }),
+  stdin: z
+    .boolean()
+    .optional()
+    .meta({ description: 'true: it waits for its standard input, and the first line says where that goes' }),
+})
+
+export const runInputQuery = z.object({
+  more: z
+    .enum(['true', 'false'])
+    .optional()
+    .meta({ description: 'true: another part follows; else the input ends with this one' }),
 })
 
 /** A branch, tag or commit; what git makes of it is decided by the repository. */
