@@ -8,6 +8,20 @@ export function summary(values) {
   return { n: sorted.length, median, min: sorted[0] ?? 0, max: sorted.at(-1) ?? 0 }
 }
 
+/** The value that this share of the sorted ones lies below; `share` from 0 to 1. */
+export function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.round((sorted.length - 1) * share)] ?? 0
+}
+
+/** 1 where it is missed. `most`: it must stay below. */
+export function goal(what, value, wanted, most = false) {
+  const reached = most ? value <= wanted : value >= wanted
+  const sign = most ? 'at most' : 'at least'
+  console.log(`${what}: ${value.toFixed(2)} (${sign} ${wanted}) ${reached ? 'reached' : 'MISSED'}`)
+  return reached ? 0 : 1
+}
+
 /**
  * One line of the report: what was measured, its floor measured in the same run, and the goal.
  * `floor` is null where there is none; `unit` is "ms", "MB" or "requests".

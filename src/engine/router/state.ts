@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { RouteTable } from '../ports.ts'
 import { parseTable } from './table.ts'
@@ -74,14 +74,29 @@ export function openState({ file, log, retryMs = 2_000 }: StateOptions): State {
   }
 }
 
+/** Whoever sent the table waits for this, and under load each step costs a turn of all clients: as few as can be. */
 async function replace(file: string, text: string): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`
+  let handle: FileHandle | null = null
   try {
-    await mkdir(dirname(file), { recursive: true })
-    await writeFile(temporary, text, { mode: 0o600 })
+    handle = await openAnew(temporary)
+    await handle.writeFile(text)
     await rename(temporary, file)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  } finally {
+    // it has its name already
+    handle?.close().catch(() => {})
+  }
+}
+
+async function openAnew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w', 0o600)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    await mkdir(dirname(path), { recursive: true })
+    return open(path, 'w', 0o600)
   }
 }
