@@ -7,6 +7,7 @@ import { WebSocket } from 'ws'
 import { app } from '../testing/apps.ts'
 import { assertLive, assertRejected } from '../testing/git-output.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
+import { processesOf } from '../testing/processes.ts'
 import { until } from '../testing/until.ts'
 import { type Files, type WorkTree, workTree } from '../testing/work-tree.ts'
 
@@ -98,6 +99,45 @@ describe('projects of which two versions may not run at once', { timeout: 240_00
     })
   })
 
+  test('the front door killed while requests wait: only what was connected to it then is cut off', async () => {
+    await tree.commit(files('v8', 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)'))
+    assertLive(await tree.push(pilot.remote('shop')))
+    const lock = path.join(pilot.home, 'projects/shop/data/lock')
+    const old = readFileSync(lock, 'utf8')
+    const open = new Set<number>()
+    const answers: Promise<string>[] = []
+    const ask = async (n: number) => {
+      open.add(n)
+      const answer = await pilot.app('shop').catch((error: NodeJS.ErrnoException) => error)
+      open.delete(n)
+      return answer instanceof Error ? (answer.code ?? answer.message) : `${answer.status} ${answer.text}`
+    }
+    const asking = setInterval(() => answers.push(ask(answers.length)), 10)
+    try {
+      // cut off as well, and carried out
+      const restart = post('restart').catch((error: NodeJS.ErrnoException) => error.code)
+      await until('the new version starts', () => existsSync(lock) && readFileSync(lock, 'utf8') !== old)
+      const router = (await processesOf(pilot.home)).find(({ command }) => command.includes('router/main.js'))
+      assert.ok(router)
+      process.kill(router.pid, 'SIGKILL')
+      const connected = new Set(open)
+      assert.ok(connected.size > 5, `${connected.size} waited`)
+      assert.equal(await restart, 'ECONNRESET')
+      const later = answers.length
+      await until('one that came later to be answered', () => Promise.race([answers[later], false]))
+      clearInterval(asking)
+      const all = await Promise.all(answers)
+      const lost = all.flatMap((answer, n) => (answer === '200 v8' ? [] : [{ answer, n }]))
+      assert.deepEqual(
+        lost.filter(({ answer, n }) => answer !== 'ECONNRESET' || !connected.has(n)),
+        [],
+      )
+    } finally {
+      clearInterval(asking)
+    }
+    neverTwice()
+  })
+
   test('a server that is killed in the middle: the old version is started again, alone, and requests go on', async () => {
     await tree.commit(files('v9', 'for (;;) {}'))
     const push = tree.push(pilot.remote('shop'))
@@ -109,7 +149,7 @@ describe('projects of which two versions may not run at once', { timeout: 240_00
     await pilot.exited()
     await push
     await pilot.start()
-    assert.deepEqual([(await waiting).status, (await waiting).text], [200, 'v1'])
+    assert.deepEqual([(await waiting).status, (await waiting).text], [200, 'v8'])
     neverTwice()
   })
 })

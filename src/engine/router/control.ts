@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { RouteTable } from '../ports.ts'
 import type { AccessLog } from './access-log.ts'
+import type { KeptHold } from './holds.ts'
+import type { KeptFile } from './kept-file.ts'
 import { pages } from './pages.ts'
 import type { Routing } from './routing.ts'
-import type { State } from './state.ts'
 import type { StaticHost } from './static-host.ts'
 import { parseEndpoint, parseFiles, parseTable } from './table.ts'
 import type { Traffic } from './traffic.ts'
@@ -30,7 +31,9 @@ export interface ControlStatus {
 
 export interface ControlOptions {
   readonly routing: Routing
-  readonly state: State
+  /** The table in force. */
+  readonly state: KeptFile<RouteTable>
+  readonly keptHolds: KeptFile<readonly KeptHold[]>
   readonly traffic: Traffic
   readonly accessLog: AccessLog
   readonly files: StaticHost
@@ -45,7 +48,8 @@ const longestHoldMs = 600_000
  * The server on the control socket: PUT /table, POST /drain, POST /hold, POST /look, GET /status, GET /traffic; GET
  * /wakes, which goes on until one of both ends, and POST /refuse for what could not be woken.
  */
-export function createControl({ routing, state, traffic, accessLog, files, status }: ControlOptions): Server {
+export function createControl(options: ControlOptions): Server {
+  const { routing, state, keptHolds, traffic, accessLog, files, status } = options
   const apply = async (body: unknown): Promise<Reply> => {
     const table: RouteTable = parseTable(body)
     if (routing.apply(table) === 'older') {
@@ -68,10 +72,10 @@ export function createControl({ routing, state, traffic, accessLog, files, statu
   const hold = async (body: unknown): Promise<Reply> => {
     const { project, ms } = (body ?? {}) as { project?: unknown; ms?: unknown }
     if (typeof project !== 'string' || project === '') throw new Error('project is not a name')
-    return {
-      status: 200,
-      body: { waiting: routing.holds.set(project, Math.min(time(ms, 'ms'), longestHoldMs)) },
-    }
+    const waiting = routing.holds.set(project, Math.min(time(ms, 'ms'), longestHoldMs))
+    // before the answer: what serves the project now may stop at once
+    await keptHolds.save(routing.holds.list())
+    return { status: 200, body: { waiting } }
   }
   const look = async (body: unknown): Promise<Reply> => {
     const { files: of, path } = (body ?? {}) as { files?: unknown; path?: unknown }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
+import type { Endpoint, RouteTable } from '../ports.ts'
 import { mostHeld } from './holds.ts'
 import { get, startApp, startRouterProcess, until } from './process.suite.ts'
 
@@ -57,3 +58,35 @@ test('no more requests than a bound wait; those beyond it are told to come again
   assert.ok((await router.client.status()).residentBytes < 250e6)
   for (const socket of sockets) socket.destroy()
 })
+
+test('a hold outlives the router: after SIGKILL requests wait on, for no longer than they would have', async (t) => {
+  const first = await startRouterProcess(t)
+  const old = await startApp(t, (_, response) => response.end('old'))
+  await first.routes({ endpoints: [old] })
+  await first.client.hold('shop', 30_000)
+  await old.close()
+  await first.kill('SIGKILL')
+  const second = await startRouterProcess(t, { folder: first.folder, port: first.port })
+  const waiting = get(second.port)
+  await until(async () => ((await second.client.hold('shop', 30_000)).waiting === 1 ? true : null))
+  const next = await startApp(t, (_, response) => response.end('new'))
+  await second.client.apply(table([next]))
+  await second.client.hold('shop', 0)
+  assert.equal((await waiting).body, 'new')
+
+  // nobody ends this one
+  await second.client.hold('shop', 1_500)
+  await second.kill('SIGKILL')
+  const third = await startRouterProcess(t, { folder: first.folder, port: first.port })
+  const began = performance.now()
+  assert.equal((await get(third.port)).body, 'new')
+  assert.ok(performance.now() - began < 1_500)
+  await third.kill('SIGKILL')
+  const fourth = await startRouterProcess(t, { folder: first.folder, port: first.port })
+  assert.equal((await get(fourth.port)).body, 'new')
+})
+
+function table(endpoints: readonly Endpoint[]): RouteTable {
+  const route = { hosts: ['shop.localhost'], project: 'shop', release: 2, state: 'running' } as const
+  return { version: 2, baseDomain: 'localhost', routes: [{ ...route, endpoints }] }
+}

@@ -1,16 +1,19 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import type { RouteTable } from '../ports.ts'
 import { AccessLog } from './access-log.ts'
 import { requestIds } from './asked.ts'
 import type { RouterConfig } from './config.ts'
 import { createControl } from './control.ts'
 import { createFront, type Front } from './front.ts'
+import { type KeptHold, parseHolds } from './holds.ts'
 import { trustOf } from './host.ts'
+import { loadKept, openKept } from './kept-file.ts'
 import { timeLimits } from './limits.ts'
 import { Routing } from './routing.ts'
-import { loadTable, openState } from './state.ts'
 import { createStaticHost } from './static-host.ts'
+import { parseTable } from './table.ts'
 import { Traffic } from './traffic.ts'
 
 export interface RunningRouter {
@@ -44,9 +47,12 @@ export async function startRouter({
   const limits = { ...timeLimits, ...config.limits }
   const routing = new Routing(config.panelSocket, filesSocket, hostname, limits.wakeMs)
   const files = createStaticHost(log)
-  const state = openState({ file: config.stateFile, log })
-  const saved = loadTable(config.stateFile, log)
+  const tableFile = { file: config.stateFile, what: 'table', log }
+  const holdsFile = { file: join(dirname(config.stateFile), 'holds.json'), what: 'holds', log }
+  const [state, keptHolds] = [openKept<RouteTable>(tableFile), openKept<readonly KeptHold[]>(holdsFile)]
+  const saved = loadKept(tableFile, parseTable)
   if (saved) useSaved(routing, saved, log)
+  routing.holds.restore(loadKept(holdsFile, parseHolds) ?? [])
   if (routing.table) files.use(routing.table)
   const newRequestId = requestIds(`${startedAt.toString(36)}-${process.pid.toString(36)}`)
   const traffic = new Traffic(startedAt, config.counts)
@@ -64,6 +70,7 @@ export async function startRouter({
   const control = createControl({
     routing,
     state,
+    keptHolds,
     traffic,
     accessLog,
     files,
@@ -88,6 +95,7 @@ export async function startRouter({
     async end(graceMs) {
       door.shut()
       state.close()
+      keptHolds.close()
       // First, so that the next router can take all addresses while this one finishes.
       control.close()
       routing.wakes.end()

@@ -48,7 +48,7 @@ function namesOf({ routes }: RouteTable, state: Route['state']): Set<string> {
 /** The table in force and what it leads to. */
 export class Routing {
   readonly upstreams = new Upstreams()
-  readonly holds = new Holds()
+  readonly holds = new Holds(Date.now)
   readonly wakes: Wakes
   readonly #panel: Upstream
   readonly #files: Upstream

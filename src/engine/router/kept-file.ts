@@ -1,51 +1,52 @@
 import { readFileSync } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { RouteTable } from '../ports.ts'
-import { parseTable } from './table.ts'
 
-export interface State {
-  /** Resolves true when this table or a newer one is on disk, false when the disk did not take it. */
-  save(table: RouteTable): Promise<boolean>
-  /** Whether the newest table is on disk. */
+/** Something of which the newest is on disk, whole. */
+export interface KeptFile<T> {
+  /** Resolves true when this or a newer one is on disk, false when the disk did not take it. */
+  save(value: T): Promise<boolean>
+  /** Whether the newest is on disk. */
   saved(): boolean
   close(): void
 }
 
-export interface StateOptions {
+export interface KeptFileOptions {
   readonly file: string
+  /** For the log: `table`. */
+  readonly what: string
   readonly log: (line: string) => void
   /** How long after a failed write the next try is made, ms. */
   readonly retryMs?: number
 }
 
-/** The table of the last run, or null when there is none that can be read: the server will send a fresh one. */
-export function loadTable(file: string, log: (line: string) => void): RouteTable | null {
+/** What the last run has kept, or null when there is nothing that can be read. `parse` throws where it is not one. */
+export function loadKept<T>({ file, what, log }: KeptFileOptions, parse: (value: unknown) => T): T | null {
   try {
-    return parseTable(JSON.parse(readFileSync(file, 'utf8')))
+    return parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      log(`the saved table is not used: ${String(error)}`)
+      log(`the saved ${what} is not used: ${String(error)}`)
     return null
   }
 }
 
 /**
- * Keeps the newest table on disk, one write at a time. A full disk never stops a switch: the table is in
- * force all the same, and the write is tried again until it succeeds.
- * No fsync: the server holds the truth and sends the table anew when it starts.
+ * Keeps the newest on disk, one write at a time. A full disk never stops anybody: what is kept is in force all the
+ * same, and the write is tried again until it succeeds.
+ * No fsync: the server holds the truth and sends it anew when it starts.
  */
-export function openState({ file, log, retryMs = 2_000 }: StateOptions): State {
-  let newest: RouteTable | null = null
-  let saved: RouteTable | null = null
+export function openKept<T>({ file, what, log, retryMs = 2_000 }: KeptFileOptions): KeptFile<T> {
+  let newest: { readonly value: T } | null = null
+  let saved: { readonly value: T } | null = null
   let running: Promise<boolean> | null = null
   let retry: NodeJS.Timeout | undefined
 
   const writeNewest = async () => {
     while (newest && newest !== saved) {
-      const table: RouteTable = newest
-      await replace(file, JSON.stringify(table))
-      saved = table
+      const writing: { readonly value: T } = newest
+      await replace(file, JSON.stringify(writing.value))
+      saved = writing
     }
     return true
   }
@@ -53,7 +54,7 @@ export function openState({ file, log, retryMs = 2_000 }: StateOptions): State {
     clearTimeout(retry)
     running ??= writeNewest()
       .catch((error) => {
-        log(`the table could not be saved: ${String(error)}`)
+        log(`the ${what} could not be saved: ${String(error)}`)
         retry = setTimeout(run, retryMs).unref()
         return false
       })
@@ -63,9 +64,9 @@ export function openState({ file, log, retryMs = 2_000 }: StateOptions): State {
     return running
   }
   return {
-    async save(table) {
-      newest = table
-      // Again where a write that was under way ended just before this table came.
+    async save(value) {
+      newest = { value }
+      // Again where a write that was under way ended just before this one came.
       while (await run()) if (saved === newest) return true
       return false
     },
@@ -74,7 +75,7 @@ export function openState({ file, log, retryMs = 2_000 }: StateOptions): State {
   }
 }
 
-/** Whoever sent the table waits for this, and under load each step costs a turn of all clients: as few as can be. */
+/** Whoever sent it waits for this, and under load each step costs a turn of all clients: as few as can be. */
 async function replace(file: string, text: string): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`
   let handle: FileHandle | null = null
