@@ -4,8 +4,9 @@ import type { Work } from './deploy.ts'
 /**
  * A deployment's place among the builds of this machine: what costs the machine most is done by a few at a time.
  * It is taken before the first thing that is heavy and kept until the slug is made, so that who installs and
- * builds nothing waits for nobody. Boot and health are outside: they are short, and a rollback must never wait for
- * somebody's build.
+ * builds nothing waits for nobody. The release phase, boot and health are outside: a migration waits for its database
+ * more than it computes, and must neither wait for somebody's build nor keep one waiting while it does; a rollback
+ * must never wait at all. (The limits of a build bind the release phase all the same.)
  */
 export interface BuildPlace {
   /** Waits for the place and says so; at once where it is held already. Rejects as the work's signal says. */

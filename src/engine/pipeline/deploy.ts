@@ -81,6 +81,7 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
     await receive(ctx, work, source, slug)
     const app = await understand(work, slug)
     const { files, origin } = await inBuildPlace(ctx, work, (place) => make(ctx, work, slug, app, place))
+    await releasePhase(ctx, work, app.config.release, files)
     return await bootRelease(ctx, work, files, origin)
   } catch (error) {
     await discardFiles(ctx, work.project, work.release)
@@ -88,7 +89,7 @@ export async function proveSource(ctx: Context, work: Work, source: Source): Pro
   }
 }
 
-/** From unpacked files to what can be started: install, build, release phase. */
+/** From unpacked files to what can be started: install, build. */
 async function make(
   ctx: Context,
   work: Work,
@@ -101,9 +102,7 @@ async function make(
   const tools = await install(ctx, work, slug, app, place)
   await runBuild(ctx, work, app, tools, place)
   const web = known ?? (await findWeb(slug, app))
-  const files = filesOf(work, app, web, tools)
-  await releasePhase(ctx, work, app.config.release, files, place)
-  return { files, origin: web.origin }
+  return { files: filesOf(work, app, web, tools), origin: web.origin }
 }
 
 /**
@@ -240,11 +239,9 @@ async function releasePhase(
   work: Work,
   phase: AppConfig['release'],
   files: Files,
-  { enter }: BuildPlace,
 ): Promise<void> {
   const { project, release, signal, job } = work
   if (phase === null) return
-  await enter()
   await work.journal.step('Release', async (step) => {
     step.note(phase.command)
     const directory = ctx.paths.release(project.name, files.slug)

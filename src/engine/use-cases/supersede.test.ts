@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
-import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import type { EntryFixture } from '../../testing/archives.ts'
+import { ada, appFiles, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
 import { until } from '../../testing/until.ts'
 import { isRefusal } from '../domain/refusal.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -36,10 +39,10 @@ function holdInstall() {
   return { began, letGo, count: () => count }
 }
 
-function push(letter: string, project = shop) {
+function push(letter: string, project = shop, files?: readonly EntryFixture[]) {
   const lines: string[] = []
   const result = lab
-    .deploy(project, lab.commit(revisionOf(letter)), { output: (line) => void lines.push(line) })
+    .deploy(project, lab.commit(revisionOf(letter), files), { output: (line) => void lines.push(line) })
     .then(
       ({ status }) => status as string,
       (error: unknown) => (error instanceof DeploymentFailed ? error.refusal.code : String(error)),
@@ -160,6 +163,25 @@ test('a push with nothing to install and nothing to build does not wait for buil
   const hotfix = push('a')
   assert.equal(await hotfix.result, 'live')
   assert.doesNotMatch(hotfix.lines.join('\n'), /waiting/)
+  install.letGo()
+  for (const { result } of builds) assert.equal(await result, 'live')
+})
+
+test('builds of others wait for no release command, and none waits for them', async () => {
+  const migrates = (command: string) => [...appFiles('a'), { path: 'Procfile', data: `release: ${command}\n` }]
+  // a package manager was at work before
+  lab.faults.install = async () => {}
+  const slow = push('a', shop, migrates('echo migrating; until test -e ../go; do sleep 0.05; done'))
+  await until('it migrates', () => slow.lines.some((line) => line.endsWith('migrating')))
+  const install = holdInstall()
+  const builds = [push('b', await lab.project('blog')), push('b', await lab.project('wiki'))]
+  await until('two builds', () => install.count() === 2)
+  delete lab.faults.install
+  const quick = push('c', await lab.project('docs'), migrates('echo migrated'))
+  assert.equal(await quick.result, 'live')
+  assert.ok(quick.lines.some((line) => line.endsWith('migrated')))
+  await writeFile(path.join(lab.paths.releases('shop'), 'go'), '')
+  assert.equal(await slow.result, 'live')
   install.letGo()
   for (const { result } of builds) assert.equal(await result, 'live')
 })
