@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
@@ -15,7 +15,6 @@ import { createFailpoints } from './engine/failpoints.ts'
 import { probeIsolation } from './engine/isolation.ts'
 import { createNetwork } from './engine/network.ts'
 import { createPasswords } from './engine/passwords.ts'
-import { createPaths, type Paths } from './engine/paths.ts'
 import { currentToolchain } from './engine/pipeline/dependencies/toolchain.ts'
 import { createDependencies } from './engine/pipeline/dependencies.ts'
 import type { BuildTools } from './engine/pipeline/scripts.ts'
@@ -36,9 +35,11 @@ import { createRepositories } from './git/repository.ts'
 import { createGitServer } from './git/server.ts'
 import { gitSource } from './git/source.ts'
 import { checkHealth } from './health.ts'
+import { announce, makeHome } from './home.ts'
 import { hooksDirectory, pm2Version, version } from './installation.ts'
 import { readOrMakeKey } from './keys.ts'
 import { closeServer, holdRequests, listenOnSocket } from './listener.ts'
+import { keepMended } from './mending.ts'
 import { createSockets } from './web/live/upgrade.ts'
 import { createWeb } from './web/server.ts'
 
@@ -251,74 +252,4 @@ export async function startServer(config: Config, report: Report): Promise<Runni
 /** The proxies of the network, which git needs as npm does. */
 function proxiesOf(environment: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => /_proxy$/i.test(name)))
-}
-
-async function makeHome(home: string): Promise<Paths> {
-  const paths = createPaths(home)
-  for (const directory of [
-    home,
-    paths.run,
-    paths.keys,
-    paths.projects,
-    paths.logs,
-    paths.cache,
-    paths.repositories,
-  ]) {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-  }
-  return paths
-}
-
-/** `run/server.json` appears whole, and only when everything answers. */
-async function announce(paths: Paths, url: string, now: number): Promise<void> {
-  const facts = { pid: process.pid, url, version, startedAt: new Date(now).toISOString() }
-  await writeFile(`${paths.serverFile}.new`, `${JSON.stringify(facts)}\n`, { mode: 0o600 })
-  await rename(`${paths.serverFile}.new`, paths.serverFile)
-}
-
-/** When PM2 is lost, everything that should run is started again. */
-function keepMended(deps: {
-  runtime: ReturnType<typeof createPm2Runtime>
-  engine: ReturnType<typeof createEngine>
-  report: Report
-}) {
-  const { runtime, engine, report } = deps
-  let stopped = false
-  let mending = false
-  let lostAgain = false
-  const mend = async () => {
-    for (let attempt = 1; !stopped; attempt++) {
-      try {
-        await runtime.connect()
-        await runtime.endOrphans()
-        await engine.mend()
-        await engine.applyRoutes()
-        return
-      } catch (error) {
-        report.error(`mending after the loss of PM2, attempt ${attempt}`, error)
-        await pause(Math.min(attempt * 500, 5_000))
-      }
-    }
-  }
-  const begin = async () => {
-    mending = true
-    do {
-      lostAgain = false
-      await mend()
-    } while (lostAgain && !stopped)
-    mending = false
-  }
-  const unsubscribe = runtime.onLost(() => {
-    if (stopped) return
-    lostAgain = true
-    if (mending) return
-    report.info('PM2 is gone: starting everything again')
-    void begin()
-  })
-  return {
-    stop() {
-      stopped = true
-      unsubscribe()
-    },
-  }
 }
