@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Engine } from '../engine/engine.ts'
 import type { Failpoint } from '../engine/failpoints.ts'
-import { DeploymentFailed } from '../engine/use-cases/attempt.ts'
+import { DeploymentFailed } from '../engine/use-cases/deployment-failed.ts'
 import { ada, type Lab, revisionOf } from './engine-lab.ts'
 import { mortal } from './mortal.ts'
 import { until } from './until.ts'

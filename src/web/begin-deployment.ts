@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Deployment } from '../engine/domain/deployment.ts'
 import type { ProjectRow } from '../engine/store/projects.ts'
-import { DeploymentFailed } from '../engine/use-cases/attempt.ts'
+import { DeploymentFailed } from '../engine/use-cases/deployment-failed.ts'
 import type { By } from '../engine/use-cases/deployments.ts'
 import type { Env, Services } from './services.ts'
 

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { asRefusal, Refusal, type RefusalCode } from '../engine/domain/refusal.ts'
-import { DeploymentFailed } from '../engine/use-cases/attempt.ts'
+import { DeploymentFailed } from '../engine/use-cases/deployment-failed.ts'
 import { presentDeployment } from './present.ts'
 import { refusalPage, wantsPage } from './refusal-page.ts'
 import type { Env, Services } from './services.ts'

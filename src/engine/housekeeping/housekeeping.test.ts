@@ -7,7 +7,7 @@ import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.t
 import { isRefusal } from '../domain/refusal.ts'
 import { createEngine, type EngineDeps } from '../engine.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { DeploymentFailed } from '../use-cases/attempt.ts'
+import { DeploymentFailed } from '../use-cases/deployment-failed.ts'
 
 const dayMs = 86_400_000
 let lab: Lab

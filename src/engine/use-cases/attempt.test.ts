@@ -7,7 +7,7 @@ import { until } from '../../testing/until.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Source } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 
 const cancelled = () => new Refusal('cancelled', 'the push was interrupted')
 

@@ -10,8 +10,9 @@ import { type Candidate, proveSlug, proveSource, type Work } from '../pipeline/d
 import type { Source } from '../ports.ts'
 import type { DeploymentsPage, NewestDeployment } from '../store/deployments.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { adoptSource, attempt, DeploymentFailed, type DeployRequest, type Proven } from './attempt.ts'
+import { adoptSource, attempt, type DeployRequest, type Proven } from './attempt.ts'
 import { noteFailedChanges } from './changes.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 
 export type DeploymentsCases = ReturnType<typeof createDeploymentCases>
 

@@ -4,7 +4,7 @@ import { ada, appFiles, createLab, type Lab, revisionOf } from '../../testing/en
 import { until } from '../../testing/until.ts'
 import { isRefusal } from '../domain/refusal.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 
 /** Process types, how many of each, and how workers are turned over. */
 

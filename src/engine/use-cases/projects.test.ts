@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { access, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
-import { ada, createLab, type Lab, revisionOf, writeAppLog } from '../../testing/engine-lab.ts'
+import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
+import { writeAppLog } from '../../testing/lab-apps.ts'
 import { until } from '../../testing/until.ts'
 import { isRefusal } from '../domain/refusal.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 
 async function withLab(work: (lab: Lab) => Promise<void>): Promise<void> {
   const lab = await createLab()

@@ -7,7 +7,7 @@ import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
 import type { Source, SourceEntry } from '../ports.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 import type { DeploymentsCases } from './deployments.ts'
 import type { ProcessCases } from './processes.ts'
 

@@ -6,7 +6,7 @@ import { zip } from '../../testing/archives.ts'
 import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.ts'
 import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 
 /** What is done with a project that runs: start, stop, restart, rollback, config vars, redeploy, uploads. */
 

@@ -7,7 +7,7 @@ import { ada, appFiles, createLab, type Lab, revisionOf } from '../../testing/en
 import { until } from '../../testing/until.ts'
 import { isRefusal } from '../domain/refusal.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 
 let lab: Lab
 let shop: ProjectRow
@@ -168,7 +168,10 @@ test('a push with nothing to install and nothing to build does not wait for buil
 })
 
 test('builds of others wait for no release command, and none waits for them', async () => {
-  const migrates = (command: string) => [...appFiles('a'), { path: 'Procfile', data: `release: ${command}\n` }]
+  const migrates = (command: string) => [
+    ...appFiles('a'),
+    { path: 'Procfile', data: `release: ${command}\n` },
+  ]
   // a package manager was at work before
   lab.faults.install = async () => {}
   const slow = push('a', shop, migrates('echo migrating; until test -e ../go; do sleep 0.05; done'))

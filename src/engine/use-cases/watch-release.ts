@@ -10,7 +10,8 @@ import type { ReleaseTraffic } from '../metrics/release-traffic.ts'
 import { proveKept } from '../pipeline/recall.ts'
 import { retireOld } from '../pipeline/retire.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { attempt, DeploymentFailed } from './attempt.ts'
+import { attempt } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 
 /** Between two looks, ms. */
 const everyMs = 5_000

@@ -5,7 +5,7 @@ import { ada, createLab, type Lab, revisionOf } from '../../testing/engine-lab.t
 import { until } from '../../testing/until.ts'
 import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 import type { HookAnswer } from './webhook.ts'
 
 interface Bench {

@@ -9,7 +9,7 @@ import type { ProjectRow } from '../store/projects.ts'
 import { type HookEvent, readHookEvent } from '../webhook/event.ts'
 import { createRate } from '../webhook/rate.ts'
 import { type Headers, mayBeSigned, type Signed, verifySignature } from '../webhook/signature.ts'
-import { DeploymentFailed } from './attempt.ts'
+import { DeploymentFailed } from './deployment-failed.ts'
 import { branchOf, type FetchCase, liveCommit } from './fetching.ts'
 
 export interface HookAnswer {
