@@ -1,15 +1,13 @@
 import type { Context } from 'hono'
-import { stream } from 'hono/streaming'
 import { z } from 'zod'
 import type { CronRun } from '../../engine/domain/cron-run.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { eventStream, eventText } from '../live/event-stream.ts'
 import { paths } from '../paths.ts'
 import { presentCronJob, presentCronRun } from '../present-cron.ts'
 import type { Env, Services } from '../services.ts'
-import { stillAllowed } from './logs.ts'
+import { answerOutput, type Output } from './output-answer.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 import { cronJobs, cronRunAnswer, cronRunsAnswer } from './shapes-cron.ts'
@@ -85,10 +83,8 @@ export function cronApi(services: Services): readonly Endpoint[] {
       query: schemas.followQuery,
       answers: { 200: { description: 'the lines so far', type: 'text/plain' } },
       handler({ c, project, query }) {
-        const { id } = cronRunOf(services, c, project)
-        return query.follow === '1'
-          ? followOutput(services, c, project, id, query)
-          : plainOutput(services, c, project, id)
+        const run = cronRunOf(services, c, project)
+        return answerOutput(services, c, project, outputOf(services, project, run), query)
       },
     }),
     endpoint({
@@ -118,41 +114,10 @@ export function cronRunOf({ engine }: Services, c: Context<Env>, project: Projec
   throw new Refusal('not_found', `there is no run ${text.slice(0, 60)}`)
 }
 
-/** What there is now, and no more. */
-export function plainOutput(services: Services, c: Context<Env>, project: ProjectRow, id: number): Response {
-  c.header('content-type', 'text/plain; charset=utf-8')
-  c.header('x-content-type-options', 'nosniff')
-  return stream(c, async (out) => {
-    for await (const lines of services.engine.cron.output(project, id, AbortSignal.abort())) {
-      await out.write(lines.map((line) => `${line}\n`).join(''))
-    }
-  })
-}
-
-/** As the log of a deployment: an event a line, or an array of lines with `batch=1`, its id the line's number. */
-function followOutput(
-  services: Services,
-  c: Context<Env>,
-  project: ProjectRow,
-  id: number,
-  query: z.infer<typeof schemas.followQuery>,
-): Response {
-  const { cron } = services.engine
-  const named = Number(c.req.header('last-event-id') || query.after || 0)
-  const left = new AbortController()
-  const events = async function* () {
-    let seen = 0
-    for await (const lines of cron.output(project, id, left.signal)) {
-      const fresh = lines.slice(Math.max(named - seen, 0))
-      seen += lines.length
-      if (fresh.length === 0) continue
-      const first = seen - fresh.length + 1
-      yield query.batch === '1'
-        ? eventText({ id: String(seen), data: JSON.stringify(fresh) })
-        : fresh.map((data, index) => eventText({ id: String(first + index), data })).join('')
-    }
-    if (!left.signal.aborted) yield eventText({ event: 'end', data: cron.find(project, id).status })
+/** Its output, for `answerOutput`. */
+export function outputOf({ engine: { cron } }: Services, project: ProjectRow, { id }: CronRun): Output {
+  return {
+    lines: (left) => cron.output(project, id, left),
+    status: () => cron.find(project, id).status,
   }
-  const mayStay = stillAllowed(services, c, project)
-  return eventStream(events(), { mayStay, leave: () => left.abort() })
 }

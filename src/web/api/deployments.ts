@@ -1,19 +1,18 @@
 import type { Context } from 'hono'
-import { stream } from 'hono/streaming'
 import { z } from 'zod'
+import type { Deployment } from '../../engine/domain/deployment.ts'
 import { Refusal } from '../../engine/domain/refusal.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import type { Deploy } from '../begin-deployment.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { readJson } from '../input.ts'
-import { eventStream, eventText } from '../live/event-stream.ts'
 import { paths } from '../paths.ts'
 import { presentDeployment } from '../present.ts'
 import type { Env, Services } from '../services.ts'
 import { openForm, uploadOptions } from '../upload.ts'
 import { deployAndAnswer } from './deploy-answer.ts'
 import { deploymentOf } from './deployment-of.ts'
-import { stillAllowed } from './logs.ts'
+import { answerOutput, type Output } from './output-answer.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 
@@ -90,11 +89,7 @@ export function deploymentsApi(services: Services): readonly Endpoint[] {
       },
       handler({ c, project, query }) {
         const deployment = deploymentOf(services, c, project)
-        const { number } = deployment
-        engine.deployments.requireLog(project, deployment)
-        return query.follow === '1'
-          ? followLog(services, c, project, number, query)
-          : plainLog(services, c, project, number)
+        return answerOutput(services, c, project, outputOf(services, project, deployment), query)
       },
     }),
     endpoint({
@@ -142,46 +137,16 @@ async function deployStored(services: Services, c: Context<Env>, project: Projec
   )
 }
 
-/** What there is now, and no more. */
-function plainLog(services: Services, c: Context<Env>, project: ProjectRow, number: number): Response {
-  c.header('content-type', 'text/plain; charset=utf-8')
-  c.header('x-content-type-options', 'nosniff')
-  return stream(c, async (out) => {
-    const now = AbortSignal.abort()
-    for await (const line of services.engine.deployments.log(project, number, now))
-      await out.write(`${line}\n`)
-  })
-}
-
-/**
- * Every line as an event, or what came together as an array with `batch=1`, until the deployment ends. The id is the
- * number of the (last) line; `Last-Event-ID` or `after` goes on behind it. The file is the buffer: nobody misses
- * a line however slowly they read.
- */
-function followLog(
-  services: Services,
-  c: Context<Env>,
+/** Its log, for `answerOutput`. Refuses with `gone` where it was removed. */
+export function outputOf(
+  { engine: { deployments } }: Services,
   project: ProjectRow,
-  number: number,
-  query: z.infer<typeof schemas.followQuery>,
-): Response {
-  const { deployments } = services.engine
-  const named = Number(c.req.header('last-event-id') || query.after || 0)
-  const left = new AbortController()
-  const events = async function* () {
-    let seen = 0
-    for await (const lines of deployments.logPieces(project, number, left.signal)) {
-      const fresh = lines.slice(Math.max(named - seen, 0))
-      seen += lines.length
-      if (fresh.length === 0) continue
-      const first = seen - fresh.length + 1
-      yield query.batch === '1'
-        ? eventText({ id: String(seen), data: JSON.stringify(fresh) })
-        : fresh.map((data, index) => eventText({ id: String(first + index), data })).join('')
-    }
-    const { status } = deployments.find(project, number)
-    if (!left.signal.aborted) yield eventText({ event: 'end', data: status })
+  deployment: Deployment,
+): Output {
+  deployments.requireLog(project, deployment)
+  const { number } = deployment
+  return {
+    lines: (left) => deployments.logPieces(project, number, left),
+    status: () => deployments.find(project, number).status,
   }
-  const mayStay = stillAllowed(services, c, project)
-  return eventStream(events(), { mayStay, leave: () => left.abort() })
 }

@@ -1,7 +1,8 @@
 import { type Context, Hono } from 'hono'
 import type { CronRun, CronRunStatus } from '../../engine/domain/cron-run.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
-import { cronRunOf, plainOutput } from '../api/cron.ts'
+import { cronRunOf, outputOf } from '../api/cron.ts'
+import { plainOutput } from '../api/output-answer.ts'
 import { pageQuery } from '../api/schemas.ts'
 import { readQuery } from '../input.ts'
 import { paths } from '../paths.ts'
@@ -81,9 +82,9 @@ export function jobPages(services: Services): Hono<Env> {
 
   pages.get(paths.panel.jobOutput, signedIn, (c) => {
     const project = projectOfPage(services, c, 'project.read')
-    const { id, job } = cronRunOf(services, c, project)
-    c.header('content-disposition', `attachment; filename="${project.name}-${job}-${id}.log"`)
-    return plainOutput(services, c, project, id)
+    const run = cronRunOf(services, c, project)
+    c.header('content-disposition', `attachment; filename="${project.name}-${run.job}-${run.id}.log"`)
+    return plainOutput(c, outputOf(services, project, run))
   })
   return pages
 }

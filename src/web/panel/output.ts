@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
-import { stream } from 'hono/streaming'
 import { deploymentOf } from '../api/deployment-of.ts'
+import { outputOf } from '../api/deployments.ts'
+import { plainOutput } from '../api/output-answer.ts'
 import { paths } from '../paths.ts'
 import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
@@ -12,15 +13,9 @@ export function outputPages(services: Services): Hono<Env> {
   pages.get(paths.panel.deploymentOutput, requireSession(services), (c) => {
     const project = projectOfPage(services, c, 'project.read')
     const deployment = deploymentOf(services, c, project)
-    const { number } = deployment
-    services.engine.deployments.requireLog(project, deployment)
-    c.header('content-type', 'text/plain; charset=utf-8')
-    c.header('content-disposition', `attachment; filename="${project.name}-${number}.log"`)
-    return stream(c, async (out) => {
-      const now = AbortSignal.abort()
-      for await (const line of services.engine.deployments.log(project, number, now))
-        await out.write(`${line}\n`)
-    })
+    const output = outputOf(services, project, deployment)
+    c.header('content-disposition', `attachment; filename="${project.name}-${deployment.number}.log"`)
+    return plainOutput(c, output)
   })
   return pages
 }
