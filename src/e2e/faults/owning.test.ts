@@ -1,20 +1,4 @@
-import { after, before, describe, test } from 'node:test'
-import { FaultLab } from '../../testing/fault-lab.ts'
-import { everyCase, owning } from './walks.ts'
+import { everyCase } from './survive.suite.ts'
+import { owning } from './walks.ts'
 
-describe('projects and domains, killed and failing at every step', { timeout: 290_000 }, () => {
-  let lab: FaultLab
-
-  before(async () => {
-    lab = await FaultLab.start()
-  })
-  after(async () => {
-    try {
-      await lab?.allIsWell()
-    } finally {
-      await lab?.stop()
-    }
-  })
-
-  for (const { title, survived } of everyCase(owning)) test(title, () => survived(lab))
-})
+everyCase('projects and domains, killed and failing at every step', owning)

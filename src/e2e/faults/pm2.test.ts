@@ -1,6 +1,7 @@
-import { after, before, describe, test } from 'node:test'
+import { test } from 'node:test'
 import type { Failpoint } from '../../engine/failpoints.ts'
-import { FaultLab, type Operation } from '../../testing/fault-lab.ts'
+import type { Operation } from '../../testing/fault-lab.ts'
+import { onFaultLab } from './survive.suite.ts'
 import { deploying, owning, releasing, running, switchingOnAndOff } from './walks.ts'
 
 const walks = { ...deploying, ...releasing, ...running, ...switchingOnAndOff, ...owning }
@@ -28,21 +29,14 @@ const moments: readonly (readonly [string, readonly Failpoint[]])[] = [
   ['a restart in place', ['handover.stopped', 'boot.started', 'processes.committing', 'routes.applying']],
 ]
 
-describe('PM2 killed in the middle of everything', { timeout: 290_000 }, () => {
-  let lab: FaultLab
-
-  before(async () => {
-    lab = await FaultLab.start()
-  })
-  after(() => lab?.stop())
-
+onFaultLab('PM2 killed in the middle of everything', (lab) => {
   for (const [name, points] of moments) {
     let begun: Operation | undefined
     for (const point of points) {
       test(`${name}, PM2 lost at ${point}: it is done all the same, and everything runs once within 15 s`, () => {
-        begun ??= walks[name]?.operation(lab)
+        begun ??= walks[name]?.operation(lab())
         if (!begun) throw new Error(`there is no walk "${name}"`)
-        return lab.outlivesPm2(begun, point)
+        return lab().outlivesPm2(begun, point)
       })
     }
   }

@@ -1,20 +1,4 @@
-import { after, before, describe, test } from 'node:test'
-import { FaultLab } from '../../testing/fault-lab.ts'
-import { everyCase, releasing } from './walks.ts'
+import { everyCase } from './survive.suite.ts'
+import { releasing } from './walks.ts'
 
-describe('rollback, config vars, backup, killed and failing at every step', { timeout: 290_000 }, () => {
-  let lab: FaultLab
-
-  before(async () => {
-    lab = await FaultLab.start()
-  })
-  after(async () => {
-    try {
-      await lab?.allIsWell()
-    } finally {
-      await lab?.stop()
-    }
-  })
-
-  for (const { title, survived } of everyCase(releasing)) test(title, () => survived(lab))
-})
+everyCase('rollback, config vars, backup, killed and failing at every step', releasing)

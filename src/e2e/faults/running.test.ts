@@ -1,20 +1,4 @@
-import { after, before, describe, test } from 'node:test'
-import { FaultLab } from '../../testing/fault-lab.ts'
-import { everyCase, running } from './walks.ts'
+import { everyCase } from './survive.suite.ts'
+import { running } from './walks.ts'
 
-describe('restart and scale, killed and failing at every step', { timeout: 290_000 }, () => {
-  let lab: FaultLab
-
-  before(async () => {
-    lab = await FaultLab.start()
-  })
-  after(async () => {
-    try {
-      await lab?.allIsWell()
-    } finally {
-      await lab?.stop()
-    }
-  })
-
-  for (const { title, survived } of everyCase(running)) test(title, () => survived(lab))
-})
+everyCase('restart and scale, killed and failing at every step', running)

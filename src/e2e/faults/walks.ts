@@ -1,6 +1,6 @@
 import type { Failpoint } from '../../engine/failpoints.ts'
 import { hello } from '../../testing/apps.ts'
-import type { Fault, FaultLab, Operation } from '../../testing/fault-lab.ts'
+import type { FaultLab, Operation } from '../../testing/fault-lab.ts'
 
 /** An operation, and every point that it passes. */
 export interface Walk {
@@ -152,22 +152,3 @@ export const owning: Readonly<Record<string, Walk>> = {
 export const allWalks: readonly Walk[] = [deploying, releasing, running, switchingOnAndOff, owning].flatMap(
   (walks) => Object.values(walks),
 )
-
-/** A test for every operation, point and fault of these walks. */
-export function everyCase(
-  walks: Readonly<Record<string, Walk>>,
-  faults: readonly Fault[] = ['throw', 'kill'],
-) {
-  return Object.entries(walks).flatMap(([name, { points, operation }]) => {
-    let begun: Operation | undefined
-    return faults.flatMap((fault) =>
-      points.map((point) => ({
-        title: `${name}, ${fault} at ${point}: nothing is lost, nothing stays`,
-        survived: (lab: FaultLab) => {
-          begun ??= operation(lab)
-          return lab.survives(begun, point, fault)
-        },
-      })),
-    )
-  })
-}
