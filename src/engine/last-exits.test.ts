@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { writeAppLog } from '../testing/engine-lab.ts'
+import { writeAppLog } from '../testing/lab-apps.ts'
 import { removeDirectory, temporaryDirectory } from '../testing/temporary.ts'
 import { nothingHidden } from './domain/redact.ts'
 import { exitSentence, reasonOf, rememberExits } from './last-exits.ts'

@@ -1,19 +1,13 @@
 import { randomInt } from 'node:crypto'
-import { appendFile, mkdir, readdir } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import path from 'node:path'
+import { readdir } from 'node:fs/promises'
 import type { Who } from '../engine/domain/audit.ts'
 import type { Fetched, FetchFrom } from '../engine/domain/remote.ts'
 import { createMemoryRouter } from '../engine/drivers/memory-router.ts'
-import { createMemoryRuntime, type MemoryInstance } from '../engine/drivers/memory-runtime.ts'
-import { instanceName } from '../engine/drivers/pm2/names.ts'
 import { createEngine, type EngineDeps } from '../engine/engine.ts'
 import { noFailpoints } from '../engine/failpoints.ts'
-import { notIsolated } from '../engine/isolation.ts'
 import { createPaths } from '../engine/paths.ts'
-import { currentToolchain } from '../engine/pipeline/dependencies/toolchain.ts'
 import type { InstallJob } from '../engine/pipeline/dependencies.ts'
-import type { GroupRef, GroupSpec, InstanceSpec, Source } from '../engine/ports.ts'
+import type { GroupRef, GroupSpec, Source } from '../engine/ports.ts'
 import { openDatabase } from '../engine/store/database.ts'
 import { openKeyRing } from '../engine/store/key-ring.ts'
 import type { ProjectRow } from '../engine/store/projects.ts'
@@ -21,6 +15,9 @@ import { createStore } from '../engine/store/store.ts'
 import { createVault } from '../engine/store/vault.ts'
 import type { Proven } from '../engine/use-cases/attempt.ts'
 import { type EntryFixture, sourceOf } from './archives.ts'
+import { type AppBehaviour, createLabRuntime } from './lab-apps.ts'
+import { createLabRepositories } from './lab-repositories.ts'
+import { dependenciesThat, serversOwn } from './lab-tools.ts'
 import { removeDirectory, temporaryDirectory } from './temporary.ts'
 
 /**
@@ -28,15 +25,6 @@ import { removeDirectory, temporaryDirectory } from './temporary.ts'
  * Apps are HTTP servers of the test's own process, so a deployment takes some 20 ms.
  */
 export type Lab = Awaited<ReturnType<typeof createLab>>
-
-export type AppAnswer = (request: IncomingMessage, response: ServerResponse) => void
-
-/** What an app does when it is started. */
-export type AppBehaviour =
-  | { readonly does: 'answer'; readonly with?: AppAnswer }
-  | { readonly does: 'crash'; readonly code: number; readonly says: readonly string[] }
-  | { readonly does: 'stay silent' }
-  | { readonly does: 'listen elsewhere' }
 
 /** What goes wrong, where a test says so. Everything is well by default. */
 export interface Faults {
@@ -73,31 +61,10 @@ export async function createLab(
   store.settings.set('generation', String(randomInt(1_000_000)))
   const faults: Faults = {}
   const reports: string[] = []
-  const repositories = new Map<string, Map<string, string>>()
-  const commits = new Map<string, Source>()
+  const repositories = createLabRepositories(faults)
   const forgotten: string[] = []
   const router = createMemoryRouter()
-  const crashed = new Set<string>()
-  const memory = createMemoryRuntime({
-    now: Date.now,
-    launch: async (group, spec) => {
-      const behaviour = faults.app?.(group) ?? { does: 'answer' }
-      if (behaviour.does === 'crash') return crash(group, spec, behaviour)
-      return launchApp(group, spec, behaviour)
-    },
-  })
-  const crash = async (
-    group: GroupSpec,
-    spec: InstanceSpec,
-    { code, says }: AppBehaviour & { does: 'crash' },
-  ): Promise<MemoryInstance> => {
-    const key = `${group.project} ${group.generation}`
-    if (crashed.has(key)) return {}
-    crashed.add(key)
-    await writeAppLog(group, spec.index, says)
-    setImmediate(() => void memory.crash(group, spec.index, { code }))
-    return {}
-  }
+  const memory = createLabRuntime((group) => faults.app?.(group))
   await memory.connect()
 
   const deps: EngineDeps = {
@@ -119,29 +86,7 @@ export async function createLab(
     },
     dependencies: dependenciesThat(() => faults.install, home),
     toolchains: serversOwn,
-    repositories: {
-      remove: async (name) => {
-        await faults.removeRepository?.()
-        repositories.delete(name)
-      },
-      resolve: async (name, ref) => repositories.get(name)?.get(ref) ?? (commits.has(ref) ? ref : null),
-      tidy: async () => {},
-      collect: async () => {},
-      bundle: async () => false,
-      unbundle: async () => {},
-      fetch: async (name, from, signal) =>
-        (await faults.fetch?.(name, from, signal)) ?? { sha: revisionOf('f'), knownHosts: '' },
-      moveBranch: async (name, branch, from, to) => {
-        const branches = repositories.get(name) ?? new Map<string, string>()
-        if ((branches.get(branch) ?? null) !== from) return false
-        repositories.set(name, branches)
-        if (to === null) branches.delete(branch)
-        else branches.set(branch, to)
-        return true
-      },
-      branchTip: async (name, branch) => repositories.get(name)?.get(branch) ?? null,
-      source: async (_name, sha) => commits.get(sha) ?? Promise.reject(new Error(`no commit ${sha}`)),
-    },
+    repositories,
     addresses: {
       baseDomain: 'localhost',
       panel: () => 'http://127.0.0.1:3000',
@@ -199,15 +144,11 @@ export async function createLab(
     reports,
     forgotten,
     /** Branches of a project's repository: name → commit. */
-    branches(project: string): Map<string, string> {
-      const branches = repositories.get(project) ?? new Map<string, string>()
-      repositories.set(project, branches)
-      return branches
-    },
+    branches: repositories.branches,
     /** A commit that the repositories know. */
     commit(sha: string, files?: readonly EntryFixture[]): Source {
       const source = { ...sourceOf(files ?? appFiles(sha)), revision: sha, label: sha.slice(0, 7) }
-      commits.set(sha, source)
+      repositories.commits.set(sha, source)
       return source
     },
     get engine() {
@@ -271,81 +212,4 @@ export function appFiles(version: string, scripts: Readonly<Record<string, strin
     { path: 'package.json', data: JSON.stringify({ scripts: { start: 'node server.js', ...scripts } }) },
     { path: 'server.js', data: `// ${version}\n` },
   ]
-}
-
-/** An app of the test's own process, on the port it was given unless it is to misbehave. */
-async function launchApp(
-  group: GroupSpec,
-  spec: InstanceSpec,
-  behaviour: AppBehaviour,
-): Promise<MemoryInstance> {
-  if (behaviour.does === 'stay silent') return {}
-  const answer = behaviour.does === 'answer' ? behaviour.with : undefined
-  const server = createServer(answer ?? ((_request, response) => response.end(`v${group.release}`)))
-  const port = behaviour.does === 'listen elsewhere' ? 0 : (spec.port ?? 0)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, '127.0.0.1', resolve)
-  })
-  return {
-    pid: process.pid,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
-}
-
-/** What the runtime would have recorded. */
-export async function writeAppLog(group: GroupSpec, index: number, says: readonly string[]): Promise<void> {
-  const records = says.map((line) => ({
-    message: `${line}\n`,
-    timestamp: new Date().toISOString(),
-    type: 'err',
-    app_name: instanceName({ ...group, index }),
-  }))
-  await mkdir(group.logDirectory, { recursive: true })
-  const file = path.join(group.logDirectory, `${group.type}.${index}.log`)
-  await appendFile(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
-}
-
-/** The server's own Node and npm, whatever is asked for. */
-const serversOwn: EngineDeps['toolchains'] = {
-  choose: async () => ({ toolchain: currentToolchain(), manager: null, npmConfig: {} }),
-  obtain: async () => ({ toolchain: currentToolchain(), manager: null, npmConfig: {} }),
-  searchPath: () => process.env.PATH ?? '',
-  fetching: () => 0,
-  prune: async () => [],
-  cleanLeftovers: async () => {},
-}
-
-/** Installs nothing; builds with the real tools. */
-function dependenciesThat(fault: () => Faults['install'], home: string): EngineDeps['dependencies'] {
-  return {
-    tools: {
-      toolchain: currentToolchain(),
-      manager: null,
-      confinement: { kind: 'none', prefix: [], keptOwner: null },
-      isolation: notIsolated,
-      environment: { PATH: process.env.PATH ?? '' },
-      buildHome: home,
-      npmCache: path.join(home, 'npm'),
-      npmConfig: {},
-      limits: { timeoutMs: 10_000, maxOutputBytes: 1_000_000 },
-    },
-    install: async (job) => {
-      const install = fault()
-      if (install) {
-        // stands for a package manager at work
-        await job.enter?.()
-        await install(job)
-      }
-      return { note: 'no dependencies', shared: false }
-    },
-    isShared: async () => false,
-    makePrivate: async () => {},
-    prune: async () => 0,
-    cleanLeftovers: async () => 0,
-  }
 }

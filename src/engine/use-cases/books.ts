@@ -85,7 +85,8 @@ async function openLog(
 export function writeSuccess(ctx: Context, { log }: Books, { project, release, began }: Work): void {
   const { maintenance } = (ctx.store.projects.find(project.id) ?? project).settings
   const ms = performance.now() - began
-  for (const line of liveLines({ project, release, ms, addresses: ctx.addresses, maintenance })) log.write(line)
+  for (const line of liveLines({ project, release, ms, addresses: ctx.addresses, maintenance }))
+    log.write(line)
 }
 
 /** Ends the deployment with its cause, in the database and in the log; secrets are in neither. Returns the cause. */
