@@ -42,7 +42,10 @@ export class Client {
     this.#reader = new HeadReader(options.limits.head, true)
     this.#still = new Stillness(now)
     socket.on('data', (bytes: Buffer) => this.#take(bytes))
-    socket.on('drain', () => this.#exchange?.clientDrained())
+    socket.on('drain', () => {
+      if (this.#exchange) this.#exchange.clientDrained()
+      else this.readOn()
+    })
     socket.on('error', () => {})
     socket.on('end', () => this.#ended())
   }
@@ -141,7 +144,8 @@ export class Client {
   /** Takes what it can of the bytes; false where that is nothing for now. */
   #step(bytes: Buffer): boolean {
     const exchange = this.#exchange
-    if (!exchange) return this.#readHead(bytes)
+    // Who asks on and on and reads no answer may not fill the memory with them: the next one has to wait.
+    if (!exchange) return !this.congested && this.#readHead(bytes)
     if (!this.#body || !exchange.takes) return false
     const end = this.#body.read(bytes, 0, exchange.passBody)
     if (end < 0) {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { type RouterProcess, startApp, startRouterProcess, text } from './process.suite.ts'
+import { get, type RouterProcess, startApp, startRouterProcess, text } from './process.suite.ts'
 
 function ask({ port }: RouterProcess, method: string, path = '/'): ClientRequest {
   const headers = { host: 'shop.localhost' }
@@ -71,6 +71,28 @@ test('a client that does not read stops the app from sending', async (t) => {
   }
   assert.ok(sent < 60e6, `${sent} bytes were sent to nobody`)
   socket.destroy()
+})
+
+test('a client that asks on and on and reads no answer has to wait, and gets them all when it reads', async (t) => {
+  const router = await startRouterProcess(t)
+  const page = 'x'.repeat(65_536)
+  await router.routes({ maintenance: { page, allow: [] } })
+  const before = await privateKiB(router.child.pid)
+  const [most, head] = [2_000, 'GET / HTTP/1.1\r\nHost: shop.localhost\r\nAccept: text/html\r\n']
+  const socket = connect(router.port, '127.0.0.1')
+  socket.pause()
+  socket.write(`${`${head}\r\n`.repeat(most - 1)}${head}Connection: close\r\n\r\n`)
+  // another one is answered meanwhile, again and again
+  for (let n = 0; n < 200; n++) await get(router.port)
+  const grown = (await privateKiB(router.child.pid)) - before
+  assert.ok(grown < 30_000, `grew by ${grown} KiB`)
+  let [read, rest] = [0, '']
+  for await (const bytes of socket as AsyncIterable<Buffer>) {
+    const parts = `${rest}${bytes.toString('latin1')}`.split('HTTP/1.1 503')
+    read += parts.length - 1
+    rest = parts.at(-1)?.slice(-11) ?? ''
+  }
+  assert.equal(read, most)
 })
 
 test('server-sent events arrive one by one, and the headers before the first of them', async (t) => {
