@@ -9,6 +9,7 @@ import { app } from '../testing/apps.ts'
 import { ask } from '../testing/ask.ts'
 import { type Caddy, startCaddy } from '../testing/caddy.ts'
 import { assertLive } from '../testing/git-output.ts'
+import { startHttp3Browser } from '../testing/http3.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { type WorkTree, workTree } from '../testing/work-tree.ts'
 
@@ -72,6 +73,36 @@ describe('what the Caddyfile speaks', { timeout: 240_000 }, () => {
     } finally {
       session.destroy()
     }
+  })
+
+  test('HTTP/3 is spoken with a browser: a page of a project, 5 MB sent to it, the panel and its sign-in', async () => {
+    const browser = await startHttp3Browser(caddy, [host, domain])
+    try {
+      const page = await browser.newPage()
+      await page.goto(`https://${host}:${caddy.httpsPort}/`)
+      assert.equal(await page.evaluate(send, 5_000_000), '5000000')
+      const shop = await page.evaluate<Spoken>(spoken)
+      assert.deepEqual([shop['/'], shop['/up']], ['h3', 'h3'])
+      await page.goto(`https://${domain}:${caddy.httpsPort}/login`)
+      await page.getByLabel('User name').fill(pilot.user)
+      await page.getByLabel('Password', { exact: true }).fill(pilot.password)
+      await page.getByRole('button', { name: 'Sign in' }).click()
+      await page.getByRole('link', { name: 'shop', exact: true }).waitFor()
+      const panel = await page.evaluate<Spoken>(spoken)
+      // the page, its style and its script at least
+      assert.ok(Object.keys(panel).length >= 3, Object.keys(panel).join(' '))
+      assert.deepEqual([...new Set(Object.values(panel))], ['h3'])
+    } finally {
+      await browser.close()
+    }
+  })
+
+  test('a name is the same in any case, by HTTPS and at the front door', async () => {
+    const [shop, panel] = ['ShOp.PILOT.localHOST', 'Pilot.LocalHost']
+    assert.match((await visit(shop, '/')).text, /^x{20000}$/)
+    assert.match((await visit(panel, '/login')).text, /Sign in/)
+    assert.match((await ask(pilot.url, '/', { host: shop })).text, /^x{20000}$/)
+    assert.match((await ask(pilot.url, '/login', { host: panel })).text, /Sign in/)
   })
 
   test('text is compressed for who can read it', async () => {
@@ -175,6 +206,20 @@ describe('what the Caddyfile speaks', { timeout: 240_000 }, () => {
     assert.equal(foreign.status, 404)
   })
 })
+
+/** By which protocol each path came: the page, and everything it has asked for. */
+type Spoken = Readonly<Record<string, string>>
+
+/** Runs in the browser. */
+const spoken = `Object.fromEntries(performance.getEntries()
+  .filter(({ entryType }) => entryType === 'navigation' || entryType === 'resource')
+  .map(({ name, nextHopProtocol }) => [new URL(name).pathname, nextHopProtocol]))`
+
+/** Runs in the browser too. */
+async function send(bytes: number): Promise<string> {
+  const answer = await fetch('/up', { method: 'POST', body: new Uint8Array(bytes) })
+  return answer.text()
+}
 
 function residentMb(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
