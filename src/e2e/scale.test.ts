@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import { app } from '../testing/apps.ts'
+import type { Answer } from '../testing/ask.ts'
 import type { Load, LoadReport } from '../testing/load.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { appProcesses, isAlive } from '../testing/processes.ts'
@@ -139,6 +140,55 @@ describe('instances and process types', { timeout: 240_000 }, () => {
     assert.equal(again.restarts, before.restarts + 1)
   })
 
+  test('a client of a sticky project comes back to its instance, over a deployment, and to another one in its place', async () => {
+    const change = { method: 'PATCH', body: { sticky: true } } as const
+    assert.equal((await pilot.api('/api/project/shop', change)).status, 200)
+    assert.equal((await scale({ web: 3 })).status, 200)
+    const first = await pilot.app('shop')
+    let cookie = cookieOf(first) ?? ''
+    assert.match(cookie, /^nodepilot_instance=/)
+    const visit = async () => {
+      const answer = await pilot.app('shop', '/', { headers: { cookie } })
+      cookie = cookieOf(answer) ?? cookie
+      return `${answer.status} ${answer.text}`
+    }
+    const visits = async (count: number) => {
+      const found = new Set<string>()
+      for (let n = 0; n < count; n++) found.add(await visit())
+      return [...found]
+    }
+    assert.deepEqual(await visits(30), [`200 ${first.text}`])
+
+    const during = new Set<string>()
+    await tree.commit({ 'note.txt': 'sticky' })
+    const push = tree.push(pilot.remote('shop'))
+    let pushed = false
+    push.finally(() => {
+      pushed = true
+    })
+    while (!pushed) during.add(await visit())
+    assert.equal((await push).code, 0)
+    for (const answer of await visits(30)) during.add(answer)
+    assert.deepEqual([...during], [`200 ${first.text}`])
+
+    const mine = (await show()).instances.find(({ name }) => name === first.text)
+    assert.ok(mine?.pid)
+    process.kill(mine.pid, 'SIGKILL')
+    const other = await visit()
+    assert.match(other, /^200 web\.[123]$/)
+    assert.notEqual(other, `200 ${first.text}`)
+    await until('the killed one runs again', async () => {
+      const now = (await show()).instances.find(({ name }) => name === first.text)
+      return now?.status === 'online' && now.pid !== mine.pid
+    })
+    assert.deepEqual(await visits(30), [other])
+
+    const back = { method: 'PATCH', body: { sticky: false } } as const
+    assert.equal((await pilot.api('/api/project/shop', back)).status, 200)
+    assert.equal((await scale({ web: 1, worker: 1 })).status, 200)
+    await until('the others have ended', async () => (await appProcesses(pilot.home, 'shop')).length === 2)
+  })
+
   test('SIGKILL of the server in the middle of a scale: nothing is lost, and the next start mends it', async () => {
     const hold = `${pilot.home}/projects/shop/data/hold`
     await writeFile(hold, '')
@@ -194,3 +244,7 @@ describe('instances and process types', { timeout: 240_000 }, () => {
     assert.equal((await show()).instances.length, 3)
   })
 })
+
+function cookieOf({ headers }: Answer): string | undefined {
+  return headers['set-cookie']?.[0]?.split(';')[0]
+}
