@@ -1,6 +1,7 @@
 import { createBackground } from './background.ts'
 import type { Context } from './context.ts'
 import { theServer } from './domain/audit.ts'
+import type { Deployment } from './domain/deployment.ts'
 import { Refusal } from './domain/refusal.ts'
 import { createHousekeeping } from './housekeeping/housekeeping.ts'
 import { createOrder } from './in-order.ts'
@@ -101,6 +102,7 @@ export function createEngine(deps: EngineDeps) {
   const housekeeping = createHousekeeping(ctx)
   const cron = createCronCases(ctx)
   const fetch = createFetchCase(ctx)
+  const webhook = createWebhookCases(ctx, fetch)
 
   return {
     access: createAccessCases(ctx),
@@ -122,7 +124,7 @@ export function createEngine(deps: EngineDeps) {
     remotes: createRemoteCases(ctx),
     /** Deploys the tip of the remote's branch. */
     fetch,
-    webhook: createWebhookCases(ctx, fetch),
+    webhook,
     backups,
     disk: createDiskCases(ctx, housekeeping),
     domains: createDomainCases(ctx),
@@ -130,17 +132,23 @@ export function createEngine(deps: EngineDeps) {
 
     /**
      * Makes the world equal to the database. A commit whose ref git had already moved when the server died is
-     * deployed now: the person who pushed it was told that it was accepted.
+     * deployed now: the person who pushed it was told that it was accepted. What a webhook had asked for is fetched.
      */
     async reconcile(): Promise<void> {
-      for (const { projectId, source } of await reconcile(ctx)) {
+      const lost: Deployment[] = []
+      for (const interrupted of await reconcile(ctx)) {
+        const { projectId, source } = interrupted
         const project = ctx.store.projects.find(projectId)
         if (!project || source.kind !== 'git') continue
-        if (!(await isTip(ctx, project, source.revision))) continue
+        if (!(await isTip(ctx, project, source.revision))) {
+          lost.push(interrupted)
+          continue
+        }
         ctx.background.run(`deploying ${source.revision} of ${project.name} after a restart`, async () => {
           await deployments.deployRef(project, source.revision, { who: theServer, message: source.message })
         })
       }
+      webhook.resume(lost)
       releaseWatch.resume()
       rebuildRestored(ctx, { deployments, processes })
       await backups.keepMaking()

@@ -35,6 +35,12 @@ export const failpoints = {
   'remove.committed': 'a project is no longer in the database, and runs',
   'remove.ended': 'it runs no longer, its files are there',
   'remove.cleared': 'its files are gone, its repository is there',
+  'hook.taken': 'a delivery of a webhook is written down, and nothing was made of it',
+  'hook.begun': 'its deployment has begun, and the delivery does not say so',
+  'fetch.fetched': 'the commits of the remote are here, and nothing was made of them',
+  'fetch.moved': 'the branch has moved to what was fetched, which is not live yet',
+  'cron.begun': 'a run of a job is written down, and its command has not been started',
+  'cron.ended': 'its command has ended, and the run does not say so',
   'backup.written': 'a backup is written, and not yet proved',
   'backup.shelved': 'it is proved and on the shelf',
 } as const satisfies Readonly<Record<string, string>>

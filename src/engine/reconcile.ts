@@ -26,7 +26,6 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
   // its installs and builds did not die with the server
   for (const { id } of interrupted) await endJob(jobOf(ctx, id))
   await endInterruptedRuns(ctx)
-  ctx.store.hookDeliveries.forgetUnfinished()
   for (const folder of [ctx.paths.uploads, ctx.paths.fetches]) {
     await rm(folder, { recursive: true, force: true })
   }

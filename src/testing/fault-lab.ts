@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Failpoint } from '../engine/failpoints.ts'
@@ -12,6 +12,7 @@ import { nothingLeft } from './leftovers.ts'
 import type { Load } from './load.ts'
 import { type Pilot, startPilot } from './pilot.ts'
 import { appProcesses, isAlive, isStopped, processesOf } from './processes.ts'
+import { RemoteLab } from './remote-lab.ts'
 import { removeDirectory, temporaryDirectory } from './temporary.ts'
 import { until } from './until.ts'
 import { type Files, type WorkTree, workTree } from './work-tree.ts'
@@ -27,6 +28,8 @@ export interface Operation {
   prepare?(): Promise<unknown>
   /** Resolves to whether it was done; rejects where the server left in the middle. */
   run(): Promise<boolean>
+  /** What has to be so when the server that died in the middle of it is back. */
+  survived?(): Promise<unknown>
   /** Whether `app` serves all through it. */
   readonly serves: boolean
 }
@@ -54,6 +57,7 @@ export class FaultLab {
   readonly pilot: Pilot
   readonly work: WorkTree
   readonly #folder: string
+  #remote: Promise<RemoteLab> | undefined
   #versions = 0
   /** The newest push, whatever became of it; nothing else has changed `app` since. */
   #pushed: { readonly commit: string; readonly version: string } | null = null
@@ -67,7 +71,10 @@ export class FaultLab {
   static async start(): Promise<FaultLab> {
     const folder = await temporaryDirectory('fault')
     const env = { NODEPILOT_TESTING: '1', NODEPILOT_FAILPOINT: join(folder, 'armed') }
-    const pilot = await startPilot({ env })
+    const home = join(folder, 'home')
+    await mkdir(home)
+    await writeFile(join(home, 'nodepilot.json'), '{"allowLocalFetch":true}')
+    const pilot = await startPilot({ env, home })
     const work = await workTree(versionFiles('first'))
     const lab = new FaultLab(pilot, work, folder)
     try {
@@ -84,6 +91,7 @@ export class FaultLab {
 
   async stop(): Promise<void> {
     await this.pilot.stop()
+    await (await this.#remote)?.remove()
     await this.work.remove()
     await removeDirectory(this.#folder)
   }
@@ -108,6 +116,7 @@ export class FaultLab {
       await this.pilot.exited()
       await this.pilot.start()
       await this.allIsWell()
+      await operation.survived?.()
       await operation.prepare?.()
       assert.ok(await operation.run(), `not again after ${point}`)
     } finally {
@@ -201,6 +210,17 @@ export class FaultLab {
     const tree = await workTree(hello(project))
     assertLive(await tree.push(this.pilot.remote(project), '+main'))
     await tree.remove()
+  }
+
+  /** `fetched`, and the repository that it is fetched from. */
+  remote(): Promise<RemoteLab> {
+    this.#remote ??= RemoteLab.start(this.pilot)
+    return this.#remote
+  }
+
+  /** A file that `app` has written below its data, '' without one. */
+  dataFile(name: string): Promise<string> {
+    return readFile(join(this.pilot.home, 'projects', 'app', 'data', name), 'utf8').catch(() => '')
   }
 
   /** A call of the API: true when it was answered with 2xx, false with 5xx; anything else is no fault. */

@@ -67,7 +67,15 @@ function unfinishedRows(database: Db): string[] {
   const deployments = database
     .prepare(`SELECT number, status FROM deployments WHERE status IN ('queued', 'running')`)
     .all() as { number: number; status: string }[]
+  const runs = database.prepare(`SELECT id FROM cron_runs WHERE finished_at IS NULL`).all() as {
+    id: number
+  }[]
+  const deliveries = database
+    .prepare(`SELECT id FROM hook_deliveries WHERE result = 'ignored' AND reason IS NULL`)
+    .all() as { id: number }[]
   return [
+    ...runs.map(({ id }) => `run ${id} of a job`),
+    ...deliveries.map(({ id }) => `delivery ${id}`),
     ...instances.map(({ generation, state }) => `row of generation ${generation} (${state})`),
     ...deployments.map(({ number, status }) => `deployment ${number} (${status})`),
   ]

@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { FaultLab, type Operation, victims } from '../../testing/fault-lab.ts'
-import { deploying, owning, releasing, running, switchingOnAndOff, type Walk } from './walks.ts'
+import { byItself, deploying, owning, releasing, running, switchingOnAndOff, type Walk } from './walks.ts'
 
 /** As in `engine/random-walk.test.ts`, on the real thing: `NODEPILOT_WALKS` is the number of steps. */
 const seed = Number(process.env.NODEPILOT_SEED ?? 20_260_101)
@@ -13,6 +13,7 @@ const walks: Readonly<Record<string, Walk>> = {
   ...running,
   ...switchingOnAndOff,
   ...owning,
+  ...byItself,
 }
 
 const step = fc.record({

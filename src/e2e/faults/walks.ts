@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { Failpoint } from '../../engine/failpoints.ts'
 import { hello } from '../../testing/apps.ts'
 import type { FaultLab, Operation } from '../../testing/fault-lab.ts'
@@ -147,8 +148,61 @@ export const owning: Readonly<Record<string, Walk>> = {
       }
     },
   },
+  'removing a domain': {
+    points: routes,
+    operation: (lab) => {
+      const domain = () => `gone${removed}.example.org`
+      let removed = 0
+      return {
+        serves: true,
+        prepare: () => {
+          removed++
+          return lab.call('POST', '/api/project/app/domains', { domain: domain() })
+        },
+        run: () => lab.call('DELETE', `/api/project/app/domains/${domain()}`),
+        survived: async () => assert.equal((await lab.pilot.app('app', '/', { host: domain() })).status, 404),
+      }
+    },
+  },
 }
 
-export const allWalks: readonly Walk[] = [deploying, releasing, running, switchingOnAndOff, owning].flatMap(
-  (walks) => Object.values(walks),
-)
+/** What nobody waits for, so that nobody does it again. */
+export const byItself: Readonly<Record<string, Walk>> = {
+  'a delivery of a webhook': {
+    points: ['hook.taken', 'attempt.opened', 'hook.begun', 'fetch.fetched', 'fetch.moved'],
+    operation: (lab) => ({
+      serves: true,
+      prepare: async () => (await lab.remote()).commit(),
+      run: async () => (await lab.remote()).deliver(),
+      survived: async () => (await lab.remote()).isLiveOnce(),
+    }),
+  },
+  'a scheduled job': {
+    points: ['cron.begun', 'cron.ended'],
+    operation: (lab) => {
+      const job = { name: 'once', schedule: '0 0 1 1 *', command: 'echo ran >> "$NODEPILOT_DATA_DIR/ran"' }
+      let begun = 0
+      return {
+        serves: true,
+        prepare: () => lab.call('PATCH', '/api/project/app', { cron: [job] }),
+        run: () => {
+          begun++
+          return lab.call('POST', '/api/project/app/cron/once/run')
+        },
+        survived: async () => {
+          const ran = (await lab.dataFile('ran')).split('\n').length - 1
+          assert.ok(ran <= begun, `it ran ${ran} times, and was begun ${begun} times`)
+        },
+      }
+    },
+  },
+}
+
+export const allWalks: readonly Walk[] = [
+  deploying,
+  releasing,
+  running,
+  switchingOnAndOff,
+  owning,
+  byItself,
+].flatMap((walks) => Object.values(walks))

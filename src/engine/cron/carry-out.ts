@@ -59,6 +59,7 @@ async function execute(
   const output = boundedOutput(log)
   try {
     const command = await commandOf(ctx, work, index)
+    await ctx.failpoint('cron.begun')
     const exit = await run(command, {
       signal,
       timeoutMs: job.timeoutMs,

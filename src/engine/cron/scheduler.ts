@@ -191,6 +191,7 @@ const againMs = 5_000
 async function finish(ctx: Context, id: number, outcome: CronOutcome): Promise<void> {
   for (;;) {
     try {
+      await ctx.failpoint('cron.ended')
       return ctx.store.cronRuns.finish(id, outcome)
     } catch (error) {
       if (ctx.closing.aborted) throw error

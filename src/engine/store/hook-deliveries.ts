@@ -31,7 +31,15 @@ export function createHookDeliveries(db: Db, now: () => string) {
   )
   const forget = db.prepare('DELETE FROM hook_deliveries WHERE id = ?')
   const list = db.prepare('SELECT * FROM hook_deliveries WHERE project_id = ? ORDER BY id DESC LIMIT ?')
-  const unfinished = db.prepare("DELETE FROM hook_deliveries WHERE result = 'ignored' AND reason IS NULL")
+  const unfinished = "result = 'ignored' AND reason IS NULL"
+  const pushesUnfinished = db.prepare(
+    `SELECT project_id AS projectId, ref FROM hook_deliveries WHERE event = 'push' AND ${unfinished}`,
+  )
+  const forgetUnfinished = db.prepare(`DELETE FROM hook_deliveries WHERE ${unfinished}`)
+  const began = db.prepare('SELECT id FROM hook_deliveries WHERE project_id = ? AND deployment = ?').pluck()
+  const follow = db.prepare(
+    'UPDATE hook_deliveries SET deployment = ? WHERE project_id = ? AND deployment = ?',
+  )
   const prune = db.prepare('DELETE FROM hook_deliveries WHERE received_at < ?')
   return {
     /** Null: the same was delivered before. */
@@ -46,9 +54,18 @@ export function createHookDeliveries(db: Db, now: () => string) {
     forget(id: number): void {
       forget.run(id)
     },
-    /** At start: what a server that was killed had taken and not acted on. The sender may try again. */
+    /** At start: pushes that a server that was killed had taken and not acted on. */
+    pushesUnfinished: () => pushesUnfinished.all() as { readonly projectId: number; readonly ref: string }[],
+    /** Their senders got no answer, and may try again. */
     forgetUnfinished(): void {
-      unfinished.run()
+      forgetUnfinished.run()
+    },
+    /** Was this deployment begun, or joined, by a delivery? */
+    hasBegun: (projectId: number, deployment: number): boolean =>
+      began.get(projectId, deployment) !== undefined,
+    /** What became of a delivery is to be seen at another deployment. */
+    follow(projectId: number, from: number, to: number): void {
+      follow.run(to, projectId, from)
     },
     /** Newest first. */
     list(projectId: number, limit: number): Delivery[] {

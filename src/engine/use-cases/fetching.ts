@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import type { Deployment } from '../domain/deployment.ts'
-import { Refusal } from '../domain/refusal.ts'
+import { asRefusal, Refusal } from '../domain/refusal.ts'
 import type { Fetched } from '../domain/remote.ts'
 import { proveSource, type Work } from '../pipeline/deploy.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -86,6 +86,7 @@ async function fetchTip(ctx: Context, { project, journal, signal }: Work): Promi
   const { privateKey, token } = secrets
   const from = { url, branch, privateKey, knownHosts, username, token }
   const fetched = await ctx.repositories.fetch(project.name, from, signal)
+  await ctx.failpoint('fetch.fetched')
   if (fetched.knownHosts !== knownHosts) ctx.store.remotes.setKnownHosts(project.id, fetched.knownHosts)
   journal.say(`its tip is ${fetched.sha.slice(0, 7)}`)
   return fetched
@@ -111,19 +112,36 @@ export function liveCommit(
 }
 
 /** As git does it for a push: the branch moves, then it goes live; where that fails, the branch moves back. */
-async function goLive(ctx: Context, proven: Proven, { name, branch, from, to }: Move): Promise<Deployment> {
-  const moved = from === to || (await ctx.repositories.moveBranch(name, branch, from, to))
-  if (!moved) {
-    const refusal = new Refusal('superseded', `${branch} has moved while it was fetched`, {
-      hint: 'fetch again',
-    })
-    await proven.abandon(refusal)
-    throw refusal
+async function goLive(ctx: Context, proven: Proven, move: Move): Promise<Deployment> {
+  try {
+    await moveOn(ctx, move)
+  } catch (error) {
+    // or it would keep the turn of the project for ever
+    const why = asRefusal(error)
+    await proven.abandon(why)
+    throw why
   }
   try {
     return await proven.goLive()
   } catch (error) {
-    if (from !== to) await ctx.repositories.moveBranch(name, branch, to, from)
+    await moveBack(ctx, move)
     throw error
   }
+}
+
+async function moveOn(ctx: Context, move: Move): Promise<void> {
+  const { name, branch, from, to } = move
+  if (from !== to && !(await ctx.repositories.moveBranch(name, branch, from, to))) {
+    throw new Refusal('superseded', `${branch} has moved while it was fetched`, { hint: 'fetch again' })
+  }
+  try {
+    await ctx.failpoint('fetch.moved')
+  } catch (error) {
+    await moveBack(ctx, move)
+    throw error
+  }
+}
+
+async function moveBack(ctx: Context, { name, branch, from, to }: Move): Promise<void> {
+  if (from !== to) await ctx.repositories.moveBranch(name, branch, to, from)
 }

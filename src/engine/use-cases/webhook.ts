@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Context } from '../context.ts'
 import { networkOf } from '../domain/address.ts'
-import type { Who } from '../domain/audit.ts'
+import { theServer, type Who } from '../domain/audit.ts'
+import type { Deployment } from '../domain/deployment.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { DeliveryResult } from '../domain/remote.ts'
 import type { DeliveryOutcome } from '../store/hook-deliveries.ts'
@@ -82,6 +83,19 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
     return promise
   }
 
+  const remoteProject = (id: number): ProjectRow | null =>
+    store.remotes.find(id) ? store.projects.find(id) : null
+
+  const resumeOne = (project: ProjectRow, interrupted: readonly Deployment[]): void => {
+    const mine = interrupted.filter(({ projectId }) => projectId === project.id)
+    begin(project, theServer)
+      .then((number) => {
+        for (const before of mine) store.hookDeliveries.follow(project.id, before.number, number)
+      })
+      // it is written down, and reported by whoever carries it out
+      .catch(() => {})
+  }
+
   const act = async (project: ProjectRow, event: HookEvent, who: Who): Promise<HookAnswer> => {
     if (event.kind === 'ping') return { result: 'pong', reason: null, deployment: null }
     if (event.kind === 'other') return ignored(`events named ${event.name} are not acted on`)
@@ -136,13 +150,33 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
       if (id === null) return ignored('it was delivered before; nodepilot fetch deploys once more')
       const who: Who = { name: `webhook of ${signed.provider}`, userId: null, address, via: 'system' }
       try {
+        await ctx.failpoint('hook.taken')
         const answer: DeliveryOutcome & HookAnswer = await act(project, event, who)
+        await ctx.failpoint('hook.begun')
         store.hookDeliveries.finish(id, answer)
         return answer
       } catch (error) {
         // it did not even begin: the sender may deliver it again
         store.hookDeliveries.forget(id)
         throw error instanceof DeploymentFailed ? error.refusal : error
+      }
+    },
+
+    /**
+     * At start: what a server that was killed had been told to fetch is fetched now, unless it is live already. Its
+     * sender was told that it is being deployed, or nothing; few of them try again by themselves. `interrupted`:
+     * deployments that it left, but for those that go on by themselves.
+     */
+    resume(interrupted: readonly Deployment[]): void {
+      const begun = interrupted.filter((one) => store.hookDeliveries.hasBegun(one.projectId, one.number))
+      const taken = store.hookDeliveries.pushesUnfinished().filter(({ projectId, ref }) => {
+        const project = remoteProject(projectId)
+        return project && ref === `refs/heads/${branchOf(ctx, project)}`
+      })
+      store.hookDeliveries.forgetUnfinished()
+      for (const projectId of new Set([...begun, ...taken].map((one) => one.projectId))) {
+        const project = remoteProject(projectId)
+        if (project) resumeOne(project, begun)
       }
     },
   }
