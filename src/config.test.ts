@@ -117,9 +117,12 @@ test('npm alone sees its own settings and proxies, and not what npm exports to i
   })
 })
 
-test('failpoints need a second word, so that nobody trips over them', async () => {
+test('what only tests may do needs a second word, so that nobody trips over it', async () => {
   assert.equal((await read({ NODEPILOT_FAILPOINT: 'deploy.built' })).failpoints, null)
   assert.equal((await read({ NODEPILOT_TESTING: '1' })).failpoints, null)
   const both = { NODEPILOT_TESTING: '1', NODEPILOT_FAILPOINT: 'deploy.built:throw' }
   assert.equal((await read(both)).failpoints, 'deploy.built:throw')
+  assert.equal((await read({ NODEPILOT_PASSWORD_COST: '4' })).passwordCost, null)
+  assert.equal((await read({ NODEPILOT_TESTING: '1' })).passwordCost, null)
+  assert.equal((await read({ NODEPILOT_TESTING: '1', NODEPILOT_PASSWORD_COST: '4' })).passwordCost, 4)
 })

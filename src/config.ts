@@ -80,6 +80,8 @@ export interface Config {
   readonly backups: { readonly keep: number; readonly everyMs: number }
   /** Where a test lets the server fail (`engine/failpoints.ts`); null in production. */
   readonly failpoints: string | null
+  /** Of bcrypt, as a power of two. Less than the usual only in tests that start hundreds of servers; null: the usual. */
+  readonly passwordCost: number | null
   /** What every child process may see of the operator's environment. */
   readonly environment: Readonly<Record<string, string>>
   /** What `npm` alone may see: its own settings and the network's proxies. */
@@ -220,6 +222,8 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
     },
     // one variable alone, set by mistake, must not kill anybody's server
     failpoints: (environment.NODEPILOT_TESTING === '1' && environment.NODEPILOT_FAILPOINT) || null,
+    passwordCost:
+      (environment.NODEPILOT_TESTING === '1' && Number(environment.NODEPILOT_PASSWORD_COST)) || null,
     environment: {
       PATH: systemPath(environment),
       LANG: environment.LANG || 'C.UTF-8',

@@ -71,7 +71,7 @@ export async function startServer(config: Config, report: Report): Promise<Runni
   const vault = createVault(keys)
   sealPlainVars(db, vault)
   const store = createStore(db, clock, vault)
-  const passwords = createPasswords()
+  const passwords = createPasswords(config.passwordCost ?? undefined)
   const accounts = createAccountCases({
     store,
     passwords,

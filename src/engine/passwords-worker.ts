@@ -1,8 +1,8 @@
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import bcrypt from 'bcryptjs'
 import type { PasswordAnswer, PasswordJob } from './passwords.ts'
 
-const cost = 12
+const { cost } = workerData as { readonly cost: number }
 
 parentPort?.on('message', async (job: PasswordJob) => {
   const answer = await work(job).then(

@@ -1,5 +1,8 @@
 import { Worker } from 'node:worker_threads'
 
+/** Of every password that is kept: 2^12 rounds. */
+export const usualCost = 12
+
 /** bcrypt at cost 12 takes a quarter of a second of pure computing, so it happens beside the server's thread. */
 export interface Passwords {
   hash(password: string): Promise<string>
@@ -20,7 +23,8 @@ export type PasswordAnswer = {
 /** The thread is started when it is needed and ends when it has been idle for a while: memory is dear. */
 const idleMs = 10_000
 
-export function createPasswords(): Passwords {
+/** `cost`: less than the usual only where nothing is to be kept safe (`config.ts`). */
+export function createPasswords(cost = usualCost): Passwords {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   let worker: Worker | null = null
   let idle: NodeJS.Timeout | undefined
@@ -32,7 +36,7 @@ export function createPasswords(): Passwords {
     waiting.clear()
   }
   const start = (): Worker => {
-    const fresh = new Worker(new URL('./passwords-worker.js', import.meta.url))
+    const fresh = new Worker(new URL('./passwords-worker.js', import.meta.url), { workerData: { cost } })
     fresh.on('message', (answer: PasswordAnswer) => {
       const job = waiting.get(answer.id)
       waiting.delete(answer.id)

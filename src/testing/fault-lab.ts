@@ -59,6 +59,8 @@ export class FaultLab {
   readonly #folder: string
   #remote: Promise<RemoteLab> | undefined
   #versions = 0
+  /** Nothing has been done since all was found well. */
+  #isWell = false
   /** The newest push, whatever became of it; nothing else has changed `app` since. */
   #pushed: { readonly commit: string; readonly version: string } | null = null
 
@@ -70,7 +72,7 @@ export class FaultLab {
 
   static async start(): Promise<FaultLab> {
     const folder = await temporaryDirectory('fault')
-    const env = { NODEPILOT_TESTING: '1', NODEPILOT_FAILPOINT: join(folder, 'armed') }
+    const env = { NODEPILOT_FAILPOINT: join(folder, 'armed') }
     const home = join(folder, 'home')
     await mkdir(home)
     await writeFile(join(home, 'nodepilot.json'), '{"allowLocalFetch":true}')
@@ -105,7 +107,7 @@ export class FaultLab {
     const loads = [this.#load('other'), ...(operation.serves ? [this.#load('app')] : [])]
     try {
       await operation.prepare?.()
-      await this.allIsWell()
+      if (!this.#isWell) await this.allIsWell()
       await this.#arm(point, fault)
       await operation.run().catch((error: unknown) => {
         // a server that dies cuts its callers off
@@ -128,7 +130,7 @@ export class FaultLab {
   async outlivesPm2(operation: Operation, point: Failpoint): Promise<void> {
     await this.#standUp()
     await operation.prepare?.()
-    await this.allIsWell()
+    if (!this.#isWell) await this.allIsWell()
     await this.#arm(point, 'stop')
     const done = operation.run()
     await until(`${point} to be reached`, () => isStopped(this.pilot.pid))
@@ -192,10 +194,12 @@ export class FaultLab {
     assert.equal((await this.pilot.app('other')).text, 'other')
     await this.#appIsTrue()
     await this.#routesAreTrue()
+    this.#isWell = true
   }
 
   /** A push of something new: true when it is live, and then the branch is there; else neither is. */
   async push(files?: Files): Promise<boolean> {
+    this.#isWell = false
     await this.#follow()
     await this.work.git('rm', '-rqf', '.')
     const version = `version ${++this.#versions}`
@@ -207,6 +211,7 @@ export class FaultLab {
 
   /** Makes another project, or changes it. */
   async pushTo(project: string): Promise<void> {
+    this.#isWell = false
     const tree = await workTree(hello(project))
     assertLive(await tree.push(this.pilot.remote(project), '+main'))
     await tree.remove()
@@ -226,6 +231,7 @@ export class FaultLab {
   /** A call of the API: true when it was answered with 2xx, false with 5xx; anything else is no fault. */
   async call(method: string, path: string, body?: object): Promise<boolean> {
     this.#pushed = null
+    this.#isWell = false
     const answer: Answer = await this.pilot.api(path, body ? { method, body } : { method })
     if (answer.status >= 500) return false
     assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.text}`)

@@ -165,6 +165,9 @@ class RunningPilot implements Pilot {
         NODEPILOT_HOME: this.home,
         HOST: '127.0.0.1',
         PORT: '0',
+        // a server hashes a password and compares it at its start and at the first push: half of what a start takes
+        NODEPILOT_TESTING: '1',
+        NODEPILOT_PASSWORD_COST: '4',
         ...(this.#options.admin !== false && { NODEPILOT_ADMIN_PASSWORD: adminPassword }),
         ...this.#options.env,
       },

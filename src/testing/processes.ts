@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface FoundProcess {
@@ -17,13 +18,15 @@ interface Seen extends FoundProcess {
 /**
  * Processes that belong to a folder (a home, a test's temporary one): its path stands in their command line or
  * environment, or they work in it; and all their descendants. Never this process itself. Linux.
+ *
+ * Read at once: there are hundreds, tests look often, and /proc never makes anybody wait.
  */
 export async function processesOf(directory: string): Promise<FoundProcess[]> {
   const all = new Map<number, Seen>()
-  for (const name of await readdir('/proc')) {
+  for (const name of readdirSync('/proc')) {
     const pid = Number(name)
     if (!Number.isInteger(pid) || pid === process.pid) continue
-    const seen = await look(pid, directory)
+    const seen = look(pid, directory)
     if (seen) all.set(pid, seen)
   }
   return [...all.values()]
@@ -71,19 +74,35 @@ export async function proportionalMemory(pids: readonly number[]): Promise<numbe
   return sum
 }
 
-async function look(pid: number, directory: string): Promise<Seen | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  const [state, parent] = afterName(stat)
-  if (stat === '' || state === 'Z') return undefined
-  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
-  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '')
+function look(pid: number, directory: string): Seen | undefined {
+  const [state, parent] = afterName(text(pid, 'stat'))
+  if (parent === undefined || state === 'Z') return undefined
+  const commandLine = text(pid, 'cmdline')
+  const cwd = workingDirectory(pid)
+  const texts = [commandLine, text(pid, 'environ'), `${cwd}/`]
   return {
     pid,
     parent: Number(parent),
     command: commandLine.replaceAll('\0', ' ').trim(),
     cwd,
-    belongs: [commandLine, environment, `${cwd}/`].some((text) => mentions(text, directory)),
+    belongs: texts.some((one) => mentions(one, directory)),
+  }
+}
+
+/** Empty when the process is gone, or is none of ours. */
+function text(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function workingDirectory(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return ''
   }
 }
 
