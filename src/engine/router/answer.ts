@@ -4,6 +4,7 @@ import { answerLines, trailerLines } from './headers.ts'
 import { type Fields, fieldValue } from './http/fields.ts'
 import type { Framing } from './http/framing.ts'
 import type { AnswerHead } from './http/messages.ts'
+import { type Page, pageForm, rawAnswer, renderPage } from './pages.ts'
 import type { Tally } from './tally.ts'
 
 /** Text up to this is gathered into one write; larger pieces go out as bytes. */
@@ -16,6 +17,8 @@ type Delivery = 'none' | 'as-is' | 'chunked' | 'wrapped'
 export class Answer {
   /** An event stream: it does not end by itself. */
   endless = false
+  /** Its end is that of the connection: nothing else tells the client of HTTP/1.0 a whole one from a part. */
+  endsWithConnection = false
   readonly #client: Client
   readonly #asked: Asked
   readonly #tally: Tally
@@ -26,6 +29,16 @@ export class Answer {
     this.#client = client
     this.#asked = asked
     this.#tally = tally
+  }
+
+  /** A page of the router's own, whole. */
+  own(page: Page, close: boolean): void {
+    const { fields, path, requestId, method } = this.#asked
+    const answer = renderPage(page, pageForm(page, path, fieldValue(fields, 'accept')), requestId)
+    this.#tally.answered(answer.status)
+    const bytes = rawAnswer(answer, this.#client.connectionLines(close), method === 'HEAD')
+    this.#tally.bytesOut += bytes.length
+    this.#client.writeBytes(bytes)
   }
 
   /** Something that comes before the answer itself: 100, 102, 103. */
@@ -40,7 +53,8 @@ export class Answer {
     const old = this.#asked.minor === 0
     this.#delivery = deliveryOf(framing, old)
     const chunked = this.#delivery === 'chunked' || this.#delivery === 'wrapped'
-    const ends = close || (old && (framing.kind === 'chunked' || framing.kind === 'close'))
+    this.endsWithConnection = old && (framing.kind === 'chunked' || framing.kind === 'close')
+    const ends = close || this.endsWithConnection
     this.endless = fieldValue(fields, 'content-type')?.startsWith('text/event-stream') ?? false
     let text = `HTTP/1.1 ${status} ${reason}\r\n`
     text += answerLines(fields, { length: status !== 204, trailer: this.#delivery === 'chunked' })

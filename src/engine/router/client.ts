@@ -64,7 +64,7 @@ export class Client {
 
   /** The router ends: a request may finish, but nothing that waits for the next one or that never ends. */
   retire(): void {
-    if (this.#exchange?.endless) this.#socket.destroy()
+    if (this.#exchange?.endless) this.destroy()
     else if (!this.#exchange) this.#socket.destroySoon()
   }
 
@@ -108,7 +108,8 @@ export class Client {
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    if (this.#exchange?.endsWithConnection) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
   }
 
   /** The exchange is over. */
@@ -137,8 +138,16 @@ export class Client {
     this.#reading = true
     while (this.#held && !this.#closing && this.#step(this.#held)) {}
     this.#reading = false
-    if (this.#held && !this.#closing) this.#socket.pause()
+    if (this.#held && !this.#closing && this.#isEnough(this.#held)) this.#socket.pause()
     else if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  /**
+   * Some of what cannot be taken yet is read all the same: the end of the connection comes behind it, and with it
+   * ends the request under way. In a tunnel it ends nothing but that direction, after everything before it.
+   */
+  #isEnough(held: Buffer): boolean {
+    return held.length >= mostAhead || (this.#exchange?.isUpgrade ?? false)
   }
 
   /** Takes what it can of the bytes; false where that is nothing for now. */
@@ -223,14 +232,14 @@ export class Client {
     if (this.#still.for(now, state, this.#progress(state)) < this.#options.limits.longest[state]) return
     if (state === 'head') this.#refuse(408, null)
     else if (state === 'body') this.#exchange?.bodyFailed(408)
-    else this.#socket.destroy()
+    else this.destroy()
   }
 
   #state(): ClientState {
     if (this.#socket.writableLength > 0) return 'writing'
     if (this.#closing) return 'closing'
     if (!this.#exchange) return this.#reader.begun ? 'head' : this.#requests === 0 ? 'new' : 'idle'
-    return this.#body && !this.#exchange.isTunnel && !this.#socket.isPaused() ? 'body' : 'waiting'
+    return this.#body && !this.#exchange.isTunnel && !this.#held ? 'body' : 'waiting'
   }
 
   #progress(state: ClientState): number {
@@ -240,5 +249,7 @@ export class Client {
   }
 }
 
+/** So much of the next requests is read while one is under way, bytes. */
+const mostAhead = 16_384
 const closeLine = 'Connection: close\r\n'
 const problemStatus: Readonly<Record<HeadProblem, number>> = { malformed: 400, line: 414, size: 431 }

@@ -36,6 +36,8 @@ export interface Asker {
 
 /** A machine that neither accepts nor refuses a connection within this counts as not there, ms. */
 const connectTimeoutMs = 3_000
+/** How long a tunnel may be silent before the system asks whether the other side is still there, ms. */
+export const probeMs = 60_000
 /** Bytes that may wait for a slow reader before the other side is stopped. */
 export const mostWaiting = 65_536
 const answerLimits = { line: 16_384, size: 65_536, fields: 512 }
@@ -126,6 +128,11 @@ export class Connection {
 
   uncork(): void {
     this.#socket.uncork()
+  }
+
+  /** It may say nothing for hours: a side that is gone without a word is found out, as the front door does. */
+  probe(): void {
+    this.#socket.setKeepAlive(true, probeMs)
   }
 
   pause(): void {

@@ -4,16 +4,16 @@ import { type Asked, addressAt, schemeOf } from './asked.ts'
 import type { Client } from './client.ts'
 import type { Asker, Connection } from './connection.ts'
 import { Departure } from './departure.ts'
-import { trailerLines } from './headers.ts'
-import { type Fields, fieldValue } from './http/fields.ts'
+import type { Fields } from './http/fields.ts'
 import type { Framing } from './http/framing.ts'
 import type { AnswerHead } from './http/messages.ts'
-import { type Page, pageForm, pages, rawAnswer, renderPage } from './pages.ts'
+import { type Page, pages } from './pages.ts'
 import type { Routing } from './routing.ts'
 import { type Found, noAnswer, Search, type Seeker } from './search.ts'
 import { stickyCookie } from './sticky.ts'
 import { Tally } from './tally.ts'
 import type { Traffic } from './traffic.ts'
+import { Upload } from './upload.ts'
 import type { Endless } from './upstream.ts'
 
 export interface ExchangeOptions {
@@ -34,6 +34,7 @@ export class Exchange implements Asker, Seeker, Endless {
   readonly #options: ExchangeOptions
   readonly #search: Search
   readonly #tally: Tally
+  readonly #upload: Upload
   readonly #answer: Answer
   #found: Found | null = null
   #connection: Connection | null = null
@@ -42,9 +43,6 @@ export class Exchange implements Asker, Seeker, Endless {
   /** The head of the answer is on its way to the client. */
   #answered = false
   #answerEnded = false
-  #requestEnded: boolean
-  /** Nobody wants the rest of the request: it is read and dropped, so that the answer is heard. */
-  #dropping = false
   #continued = false
   #close: boolean
   #tunnel = false
@@ -56,10 +54,10 @@ export class Exchange implements Asker, Seeker, Endless {
     this.#asked = asked
     this.#options = options
     this.#search = new Search(options.routing, asked, this)
-    this.#tally = new Tally(options.traffic, asked.headBytes)
+    this.#tally = new Tally(options, asked)
     this.#departure = new Departure(client)
+    this.#upload = new Upload(client, asked, this.#tally)
     this.#answer = new Answer(client, asked, this.#tally)
-    this.#requestEnded = asked.framing.kind === 'none'
     this.#close = !asked.keepAlive || asked.isUpgrade
     this.unwrapped = asked.minor === 0
     this.bodiless = asked.method === 'HEAD'
@@ -79,6 +77,11 @@ export class Exchange implements Asker, Seeker, Endless {
     return this.#tunnel || this.#answer.endless
   }
 
+  /** The client takes a clean end of its connection for that of the answer, which is not complete. */
+  get endsWithConnection(): boolean {
+    return this.#answer.endsWithConnection && !this.#answerEnded
+  }
+
   // What the search says.
 
   found(found: Found): void {
@@ -94,40 +97,25 @@ export class Exchange implements Asker, Seeker, Endless {
 
   /** The router answers itself. */
   none(page: Page): void {
-    const { fields, path, requestId } = this.#asked
-    const answer = renderPage(page, pageForm(page, path, fieldValue(fields, 'accept')), requestId)
     if (page.meant) {
       this.#found = null
       this.#tally.disowned()
     }
-    this.#tally.answered(answer.status)
     this.#answered = true
     this.#decideClose()
-    const bytes = rawAnswer(answer, this.#client.connectionLines(this.#close), this.bodiless)
-    this.#tally.bytesOut += bytes.length
-    this.#client.writeBytes(bytes)
+    this.#answer.own(page, this.#close)
     this.#answerEnded = true
-    this.#drop()
+    this.#upload.drop()
     this.#finish()
   }
 
   // What the connection to the app says.
 
   connected(connection: Connection): void {
-    const { head, framing } = this.#asked
     this.#connection = connection
     this.#connected = true
     this.#found?.upstream.accepted()
-    if (framing.kind === 'none') {
-      connection.write(head)
-      if (!this.isUpgrade) connection.requestEnded()
-      return
-    }
-    // Not before a connection is there: until then the same body can go elsewhere.
-    connection.cork()
-    connection.write(head)
-    process.nextTick(() => connection.uncork())
-    this.#client.readOn()
+    this.#upload.begin(connection)
   }
 
   informed(head: AnswerHead): void {
@@ -144,9 +132,10 @@ export class Exchange implements Asker, Seeker, Endless {
     this.#tally.answered(head.status)
     if (head.status === 101) {
       this.#tunnel = true
-      this.#requestEnded = false
+      this.#upload.ended = false
       this.#answer.switch(head)
       this.#departure.switched(head.fields)
+      this.#connection?.probe()
       this.#found?.upstream.stays(this)
       this.#client.openTunnel()
       return
@@ -195,28 +184,22 @@ export class Exchange implements Asker, Seeker, Endless {
     // Cut off on that side: cut off here too, or the client takes a part for the whole.
     else if (!this.#answerEnded) this.#client.destroy()
     // An app may answer and close before it has read everything.
-    else this.#drop()
+    else this.#upload.drop()
   }
 
   // What the client says.
 
   /** Whether more of the request can be taken now. */
   get takes(): boolean {
-    if (this.#dropping) return true
-    return this.#connected && this.#connection !== null && !this.#connection.congested
+    return this.#upload.takes(this.#connected ? this.#connection : null)
   }
 
   readonly passBody = (bytes: Buffer, from: number, to: number): void => {
-    this.#tally.bytesIn += to - from
-    if (!this.#dropping) this.#connection?.writeBytes(bytes.subarray(from, to))
+    this.#upload.pass(this.#connection, bytes, from, to)
   }
 
   bodyEnded(trailers: Fields | null): void {
-    if (this.#asked.framing.kind === 'chunked' && !this.#dropping) {
-      this.#connection?.write(`${trailerLines(trailers)}\r\n`)
-    }
-    this.#requestEnded = true
-    this.#connection?.requestEnded()
+    this.#upload.end(this.#connection, trailers)
     this.#finish()
   }
 
@@ -229,7 +212,7 @@ export class Exchange implements Asker, Seeker, Endless {
     this.#close = true
     this.#search.cancel()
     this.#abandon()
-    this.#requestEnded = true
+    this.#upload.ended = true
     this.none(pages.unfit(status))
   }
 
@@ -250,7 +233,7 @@ export class Exchange implements Asker, Seeker, Endless {
   gone(): void {
     if (this.#over) return
     this.#over = true
-    this.#count()
+    this.#tally.ended()
     this.#search.cancel()
     this.#abandon()
   }
@@ -260,7 +243,7 @@ export class Exchange implements Asker, Seeker, Endless {
   #decideClose(): void {
     const { expects } = this.#asked
     // Who still waits for "100 Continue" may send the body or leave it out: nobody could tell what comes next.
-    if (this.#options.ending() || (expects && !this.#continued && !this.#requestEnded)) this.#close = true
+    if (this.#options.ending() || (expects && !this.#continued && !this.#upload.ended)) this.#close = true
   }
 
   #failed(connection: Connection | null): void {
@@ -273,18 +256,6 @@ export class Exchange implements Asker, Seeker, Endless {
       this.#sentTwice = true
       this.#search.next()
     } else this.none(noAnswer(found))
-  }
-
-  #count(): void {
-    this.#tally.ended()
-    const { project = null, release = null } = this.#found ?? {}
-    if (project !== null) this.#options.accessLog.add(project, release, this.#asked, this.#tally)
-  }
-
-  #drop(): void {
-    if (this.#requestEnded) return
-    this.#dropping = true
-    this.#client.readOn()
   }
 
   #abandon(): void {
@@ -312,7 +283,7 @@ export class Exchange implements Asker, Seeker, Endless {
 
   #finish(): void {
     if (this.#over || !this.#answerEnded) return
-    if (this.#tunnel || !this.#requestEnded) {
+    if (this.#tunnel || !this.#upload.ended) {
       if (this.#tunnel || this.#close) this.#client.endWriting()
       return
     }
@@ -320,7 +291,7 @@ export class Exchange implements Asker, Seeker, Endless {
     // The app has declined to change the protocol.
     if (this.isUpgrade) this.#connection?.destroy()
     this.#leave()
-    this.#count()
+    this.#tally.ended()
     this.#client.next(this.#close)
   }
 }

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { AccessLog } from './access-log.ts'
 import { Client } from './client.ts'
+import { probeMs } from './connection.ts'
 import type { Sender } from './headers.ts'
 import { peerAddress } from './host.ts'
 import { clientLimits, type TimeLimits } from './limits.ts'
@@ -51,7 +52,7 @@ export function createFront({
     // An answer can still be written to a client that has closed its side, and a tunnel be half closed.
     allowHalfOpen: true,
     keepAlive: true,
-    keepAliveInitialDelay: 60_000,
+    keepAliveInitialDelay: probeMs,
     noDelay: true,
   })
   server.on('connection', (socket: Socket) => {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { get, type RouterProcess, startApp, startRouterProcess, text } from './process.suite.ts'
+import { get, type RouterProcess, startApp, startRouterProcess, text, until } from './process.suite.ts'
 
 function ask({ port }: RouterProcess, method: string, path = '/'): ClientRequest {
   const headers = { host: 'shop.localhost' }
@@ -176,6 +176,46 @@ test('an answer that the app breaks off is broken off for the client', async (t)
     await assert.rejects(text(incoming), { code: 'ECONNRESET' })
     assert.equal(incoming.complete, false)
   }
+})
+
+test('a client that goes away ends the request at the app, also when it has sent the next one already', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await startApp(t, () => {})
+  await router.routes({ endpoints: [app] })
+  const head = 'GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n'
+  for (const leave of ['destroy', 'resetAndDestroy'] as const) {
+    const arrived = once(app.server, 'request')
+    const client = connect(router.port, '127.0.0.1')
+    client.write(`${head}${head}${head}`)
+    const [{ socket }] = (await arrived) as [IncomingMessage]
+    const closed = once(socket, 'close')
+    client[leave]()
+    await closed
+  }
+  await until(async () => ((await router.client.status()).open === 0 ? true : null))
+})
+
+test('a client of HTTP/1.0 can tell an answer that is broken off from a whole one', async (t) => {
+  const router = await startRouterProcess(t)
+  let breakOff = () => {}
+  const app = await startApp(t, (incoming, response) => {
+    response.write('some')
+    if (incoming.url === '/whole') response.end()
+    else breakOff = () => response.destroy()
+  })
+  await router.routes({ endpoints: [app] })
+  const send = async (path: string) => {
+    const client = connect(router.port, '127.0.0.1')
+    client.write(`GET ${path} HTTP/1.0\r\nHost: shop.localhost\r\n\r\n`)
+    await once(client, 'data')
+    return client
+  }
+  const whole = await send('/whole')
+  await once(whole.resume(), 'end')
+  const part = await send('/part')
+  const failed = once(part, 'error')
+  breakOff()
+  assert.equal(((await failed) as [NodeJS.ErrnoException])[0].code, 'ECONNRESET')
 })
 
 test('an app that answers before it reads the body is heard, gets all of it, and the connection goes on', async (t) => {

@@ -1,9 +1,18 @@
+import type { AccessLog } from './access-log.ts'
+import type { Asked } from './asked.ts'
 import type { Found } from './search.ts'
 import type { Meter, Traffic } from './traffic.ts'
 
-/** One request on its way into the counters of the release that answers it; the panel's are not counted. */
+export interface Books {
+  readonly traffic: Traffic
+  readonly accessLog: AccessLog
+}
+
+/** One request on its way into the counters and the log of what answers it; the panel's are in neither. */
 export class Tally {
-  readonly #traffic: Traffic
+  readonly #books: Books
+  readonly #asked: Asked
+  #found: Found | null = null
   readonly #began = performance.now()
   #meter: Meter | undefined
   /** Of the answer; 0 before there is one. */
@@ -14,15 +23,19 @@ export class Tally {
   bytesIn: number
   bytesOut = 0
 
-  constructor(traffic: Traffic, headBytes: number) {
-    this.#traffic = traffic
-    this.bytesIn = headBytes
+  constructor(books: Books, asked: Asked) {
+    this.#books = books
+    this.#asked = asked
+    this.bytesIn = asked.headBytes
   }
 
   /** It goes to this release; one that is tried after another takes the request over. */
-  found({ project, release }: Found): void {
-    if (project === null || !this.#traffic.counts) return
-    const meter = this.#traffic.of(project, release)
+  found(found: Found): void {
+    const { project, release } = found
+    const { traffic } = this.#books
+    this.#found = found
+    if (project === null || !traffic.counts) return
+    const meter = traffic.of(project, release)
     if (meter === this.#meter) return
     if (this.#meter) this.#meter.open--
     this.#meter = meter
@@ -33,6 +46,7 @@ export class Tally {
   disowned(): void {
     if (this.#meter) this.#meter.open--
     this.#meter = undefined
+    this.#found = null
   }
 
   /** An answer begins. Its end may be far away (downloads, event streams), and is the client's time too. */
@@ -43,10 +57,12 @@ export class Tally {
   }
 
   ended(): void {
-    const meter = this.#meter
-    if (!meter) return
-    this.#meter = undefined
-    meter.open--
-    meter.count(this.status, this.ms, this.bytesIn, this.bytesOut)
+    if (this.#meter) {
+      this.#meter.open--
+      this.#meter.count(this.status, this.ms, this.bytesIn, this.bytesOut)
+      this.#meter = undefined
+    }
+    const { project = null, release = null } = this.#found ?? {}
+    if (project !== null) this.#books.accessLog.add(project, release, this.#asked, this)
   }
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
-import { type App, sendRaw, startApp, startPanel, startRouterProcess, text } from './process.suite.ts'
+import { type App, sendRaw, startApp, startPanel, startRouterProcess, text, until } from './process.suite.ts'
 
 /** Answers every message with the same one, and `bye` by closing with a code of its own. */
 async function echoApp(t: TestContext): Promise<App> {
@@ -225,3 +227,35 @@ test('in a tunnel, who does not read stops who writes, on both sides', async (t)
   }
   client.destroy()
 })
+
+test('a tunnel that is silent is asked for by the system on both sides', async (t) => {
+  const router = await startRouterProcess(t)
+  const app = await echoApp(t)
+  await router.routes({ endpoints: [app] })
+  const client = connect(router.port, '127.0.0.1')
+  const key = randomBytes(16).toString('base64')
+  client.write(
+    `GET / HTTP/1.1\r\nHost: shop.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+  )
+  await once(client, 'data')
+  const asksAfterwards = async (from: number | null, to: number | undefined) => {
+    const sockets = await socketsOfMachine()
+    return sockets.some((one) => (from === null || one.from === from) && one.to === to && one.timer === 2)
+  }
+  // the timer of an answer on its way comes first
+  const onBothSides = async () =>
+    (await asksAfterwards(router.port, client.localPort)) && (await asksAfterwards(null, app.port))
+  await until(async () => ((await onBothSides()) ? true : null))
+  client.destroy()
+})
+
+/** Ports, and which timer runs: 2 is that of keep-alive (proc_net_tcp.txt of the kernel). */
+async function socketsOfMachine() {
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).trim().split('\n').slice(1)
+  return lines.map((line) => {
+    const [, local = '', remote = '', , , timer = ''] = line.trim().split(/\s+/)
+    const port = (address: string) => Number.parseInt(address.split(':')[1] ?? '', 16)
+    return { from: port(local), to: port(remote), timer: Number(timer.split(':')[0]) }
+  })
+}
