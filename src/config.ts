@@ -124,6 +124,8 @@ export interface Limits {
   readonly drainMs: number
   /** How long a new release is compared with the one before it, and with the regression guard that one kept. */
   readonly watchMs: number
+  /** What counts as a minute without requests; other than a minute in tests alone. */
+  readonly sleepMinuteMs: number
 }
 
 const fromEnvironment: Readonly<Record<string, keyof Settings>> = {
@@ -219,6 +221,8 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
       minFreeDiskBytes: data.minFreeDiskMb === null ? null : data.minFreeDiskMb * megabyte,
       drainMs: data.drainSeconds * 1000,
       watchMs: data.watchSeconds * 1000,
+      sleepMinuteMs:
+        (environment.NODEPILOT_TESTING === '1' && Number(environment.NODEPILOT_SLEEP_MINUTE_MS)) || 60_000,
     },
     // one variable alone, set by mistake, must not kill anybody's server
     failpoints: (environment.NODEPILOT_TESTING === '1' && environment.NODEPILOT_FAILPOINT) || null,

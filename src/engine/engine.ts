@@ -27,6 +27,7 @@ import { createDeploymentCases } from './use-cases/deployments.ts'
 import { createDiskCases } from './use-cases/disk.ts'
 import { createDomainCases } from './use-cases/domains.ts'
 import { createFetchCase } from './use-cases/fetching.ts'
+import { createIdleWatch } from './use-cases/idle-watch.ts'
 import { createKeyCases } from './use-cases/keys.ts'
 import { createMemberCases } from './use-cases/members.ts'
 import { createPreviewCases } from './use-cases/previews.ts'
@@ -37,6 +38,7 @@ import { createReleaseCases } from './use-cases/releases.ts'
 import { createRemoteCases } from './use-cases/remotes.ts'
 import { createRunCase } from './use-cases/run.ts'
 import { createSystemCases } from './use-cases/system.ts'
+import { createWakes } from './use-cases/wake.ts'
 import { createReleaseWatch } from './use-cases/watch-release.ts'
 import { createWebhookCases } from './use-cases/webhook.ts'
 
@@ -103,6 +105,8 @@ export function createEngine(deps: EngineDeps) {
   const cron = createCronCases(ctx)
   const fetch = createFetchCase(ctx)
   const webhook = createWebhookCases(ctx, fetch)
+  const idle = createIdleWatch(ctx)
+  const wakes = createWakes(ctx)
 
   return {
     access: createAccessCases(ctx),
@@ -121,6 +125,7 @@ export function createEngine(deps: EngineDeps) {
     processes,
     run: createRunCase(ctx),
     cron,
+    idle,
     remotes: createRemoteCases(ctx),
     /** Deploys the tip of the remote's branch. */
     fetch,
@@ -149,6 +154,8 @@ export function createEngine(deps: EngineDeps) {
         })
       }
       webhook.resume(lost)
+      wakes.listen()
+      idle.start()
       releaseWatch.resume()
       rebuildRestored(ctx, { deployments, processes })
       await backups.keepMaking()
@@ -178,6 +185,7 @@ export function createEngine(deps: EngineDeps) {
         hint: 'push again when it is back',
       })
       closing.abort(why)
+      wakes.stop()
       for (const { controller } of ctx.attempts.values()) controller.abort(why)
       await ctx.turns.idle()
       await metrics.stop()

@@ -26,6 +26,9 @@ export const failpoints = {
   'routes.applied': 'the front door has taken the new routes',
   'handover.stopped':
     'the old generation has ended to make room, requests wait, the new one has not been started',
+  'sleep.written': 'a project is about to sleep, requests do not wait yet',
+  'sleep.quiet': 'requests wait, nothing is under way, its processes run',
+  'sleep.committed': 'it sleeps, its processes have not ended yet',
   'retire.drained': 'old instances answer nothing any more, and run',
   'retire.ended': 'old instances have ended',
   'retire.pruned': 'old releases are gone',

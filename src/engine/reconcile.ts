@@ -3,6 +3,7 @@ import type { Context } from './context.ts'
 import { endInterruptedRuns } from './cron/interrupted.ts'
 import type { Deployment } from './domain/deployment.ts'
 import { discard, groupsOf } from './pipeline/discard.ts'
+import { keepUndecidedAwake } from './pipeline/fall-asleep.ts'
 import { endForgottenHolds } from './pipeline/handover.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
 import { retireOld } from './pipeline/retire.ts'
@@ -33,6 +34,7 @@ export async function reconcile(ctx: Context): Promise<Deployment[]> {
     await nowOrLater(ctx, `removing what ${name} has left`, () => finishRemoval(ctx, name))
   }
   await endCandidates(ctx)
+  keepUndecidedAwake(ctx)
   await adoptStaticSites(ctx)
   await mendProcesses(ctx)
   await ctx.routes.apply()

@@ -32,11 +32,11 @@ export function createRoutes(deps: {
       ...(primary === undefined ? {} : { primary }),
       project: project.name,
       release: project.currentRelease,
-      state: project.status === 'stopped' ? 'stopped' : 'running',
+      state: stateOf(project),
       endpoints: store.instances
         .ofProject(project.id, 'serving')
         .flatMap((row) =>
-          row.type === 'web' && row.port !== null && !row.problem
+          project.asleepAt === null && row.type === 'web' && row.port !== null && !row.problem
             ? [{ host: '127.0.0.1', port: row.port, ...(sticky ? { tag: tagOf(row) } : {}) }]
             : [],
         ),
@@ -93,6 +93,11 @@ function withFittingPages(routes: readonly Route[]): Route[] {
     left -= size
     return route
   })
+}
+
+function stateOf({ status, asleepAt }: ProjectRow): Route['state'] {
+  if (status === 'stopped') return 'stopped'
+  return asleepAt === null ? 'running' : 'sleeping'
 }
 
 /**

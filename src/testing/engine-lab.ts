@@ -110,6 +110,7 @@ export async function createLab(
       minFreeDiskBytes: 0,
       drainMs: 200,
       watchMs: options.watchMs ?? 60_000,
+      sleepMinuteMs: 60_000,
     },
     minFreeBytes: 0,
     keeping: {

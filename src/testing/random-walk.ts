@@ -49,6 +49,7 @@ export class RandomWalk {
   #death: Promise<'died'>
   #armed: Step['fault'] = null
   #mending: Promise<unknown> = Promise.resolve()
+  #isDead = false
   #colours = 0
   readonly #crashes = new Set<string>()
 
@@ -80,9 +81,13 @@ export class RandomWalk {
     ])
     const clean = this.#armed === step.fault
     this.#armed = null
-    if (outcome === 'died') await this.#startAgain()
     await this.#mending
-    await until(`the world to be as written after ${JSON.stringify(step)}`, () => this.#complaint(), 10_000)
+    const rest = async () => {
+      // it may also die behind the answer
+      if (this.#isDead) await this.#startAgain()
+      return this.#complaint()
+    }
+    await until(`the world to be as written after ${JSON.stringify(step)}`, rest, 10_000)
     const now = this.#state(step.project)
     if (!clean) return assert.ok(same(now, after) || same(now, before), describe(step, before, after, now))
     if (step.does === 'deploy what crashes') assert.ok(outcome instanceof DeploymentFailed, String(outcome))
@@ -100,6 +105,7 @@ export class RandomWalk {
   }
 
   async #startAgain(): Promise<void> {
+    this.#isDead = false
     ;[this.#engine, this.#death] = this.#begin()
     await this.#engine.reconcile()
   }
@@ -109,7 +115,10 @@ export class RandomWalk {
     if (fault?.point !== point) return 'live'
     this.#armed = null
     this.met.push(`${fault.kind} at ${point}`)
-    if (fault.kind === 'kill') return 'die'
+    if (fault.kind === 'kill') {
+      this.#isDead = true
+      return 'die'
+    }
     if (fault.kind === 'throw') throw new Error(`failpoint ${point}`)
     if (fault.kind === 'lose the runtime') this.#mending = this.#loseRuntime()
     else this.#mending = this.#loseFrontDoor()

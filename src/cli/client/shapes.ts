@@ -36,6 +36,8 @@ export const project = object({
   url: text,
   gitUrl: text,
   status: text,
+  sleeping: withDefault(boolean, false),
+  wakeProblem: withDefault(nullable(text), null),
   deploying: boolean,
   release: nullable(number),
   processes: mapOf(number),

@@ -152,7 +152,8 @@ async function project(cli: Cli): Promise<Finding[]> {
   if (name === null) return []
   try {
     const { project } = read(oneProject, await (await cli.connect()).get(address`/api/project/${name}`))
-    const says = `${project.name} is ${project.status}${project.release === null ? '' : ` with v${project.release}`}`
+    const state = project.sleeping && project.status === 'running' ? 'asleep' : project.status
+    const says = `${project.name} is ${state}${project.release === null ? '' : ` with v${project.release}`}`
     if (project.status !== 'error') return [{ check, state: 'ok', says }]
     return [{ check, state: 'failed', says, hint: `nodepilot logs -p ${project.name}` }]
   } catch (error) {

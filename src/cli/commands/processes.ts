@@ -13,6 +13,13 @@ export async function ps(cli: Cli, name: string | undefined): Promise<void> {
   if (project.instances.length === 0 && project.static && project.status === 'running') {
     return cli.out.note(`${project.name} is static files: the front door serves them without a process`)
   }
+  if (project.wakeProblem !== null) {
+    cli.out.note(`${project.name} sleeps and could not be woken: ${project.wakeProblem}`)
+    return cli.out.note(`its last lines: nodepilot logs -p ${project.name}`)
+  }
+  if (project.sleeping) {
+    return cli.out.note(`${project.name} sleeps until the next request: nodepilot start -p ${project.name}`)
+  }
   if (project.instances.length === 0) {
     const next = project.release === null ? 'deploy' : 'start'
     return cli.out.note(`${project.name} is ${project.status}: nodepilot ${next} -p ${project.name}`)

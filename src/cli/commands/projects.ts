@@ -20,7 +20,8 @@ export async function projects(cli: Cli): Promise<void> {
   cli.out.table(['PROJECT', 'STATUS', 'RELEASE', 'PROCESSES', 'ADDRESS'], rows)
 }
 
-/** `running, deploying, maintenance` */
-function stateOf({ status, deploying, maintenance }: Project): string {
-  return [status, ...(deploying ? ['deploying'] : []), ...(maintenance ? ['maintenance'] : [])].join(', ')
+/** `running, deploying, maintenance`; `sleeping` in the place of `running`. */
+function stateOf({ status, sleeping, deploying, maintenance }: Project): string {
+  const state = sleeping && status === 'running' ? 'sleeping' : status
+  return [state, ...(deploying ? ['deploying'] : []), ...(maintenance ? ['maintenance'] : [])].join(', ')
 }

@@ -1,5 +1,6 @@
 import { access, mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { awake } from '../domain/project.ts'
 import type { Paths } from '../paths.ts'
 import { openDatabase } from '../store/database.ts'
 import { readKeyRing } from '../store/key-ring.ts'
@@ -86,6 +87,8 @@ async function settleProject(store: Store, project: ProjectRow, paths: Paths, wh
   for (const row of store.instances.ofProject(id)) {
     if (!runnable || row.state !== 'serving') store.instances.remove(id, row, [row.position])
   }
+  // nothing could be woken before it is built again
+  if (!runnable) store.projects.update(id, awake)
   if (current && !runnable) store.settings.set(rebuildKey(name), project.status)
 }
 

@@ -34,3 +34,6 @@ export function deriveName(displayName: string): string | null {
 }
 
 export type ProjectStatus = 'running' | 'stopped' | 'error'
+
+/** Of a project that does not sleep any more. */
+export const awake = { asleepAt: null, wakeProblem: null } as const

@@ -67,6 +67,9 @@ export const projectSettings = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'a cookie of the front door brings each client back to the same instance' }),
+  sleepAfterMinutes: z.int().min(1).max(43_200).nullable().default(null).meta({
+    description: 'without a request for so long its processes end, until the next one; null: they run on',
+  }),
   accessLog: z.boolean().default(false).meta({
     description: 'the front door writes a line for each request into the log of type access',
   }),

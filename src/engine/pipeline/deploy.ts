@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { type StoredVars, type Vars, varsAtBuild, varsAtRun } from '../domain/config-vars.ts'
 import type { Deployment } from '../domain/deployment.ts'
 import { webCount } from '../domain/process.ts'
+import { awake } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { NewRelease, Release } from '../domain/release.ts'
 import { requireRoom } from '../housekeeping/room.ts'
@@ -57,6 +58,8 @@ export interface Work {
   readonly noCache: boolean
   /** It brings back the release before one that proved worse, and is not guarded itself. */
   readonly switchesBack: boolean
+  /** Resolves when nobody else starts processes of the project beside this, and nobody will. */
+  readonly alone: () => Promise<void>
 }
 
 /** The config vars of a release, whole. */
@@ -152,7 +155,7 @@ export async function goLive(
     beginFirstMinute(ctx, work, web.ref.generation)
     ctx.store.instances.promote(project.id, web.ref.generation)
     placeWorkers(ctx, project, release, workersIn ?? web.ref.generation)
-    ctx.store.projects.update(project.id, { currentRelease: work.release, status: 'running' })
+    ctx.store.projects.update(project.id, { currentRelease: work.release, status: 'running', ...awake })
     ctx.store.deployments.retireLive(project.id)
     ctx.store.deployments.finish(deployment.id, { status: 'live', release: work.release })
     alongside()
@@ -271,6 +274,8 @@ function filesOf({ project, release, deployment }: Work, app: App, web: WebPart,
 async function bootRelease(ctx: Context, work: Work, files: Files, origin: string): Promise<Candidate> {
   const { project, deployment, release, journal, signal } = work
   const { slug, source, command, workers, envVars, envScopes, plan } = files
+  // until here, a request may have woken the version before
+  await work.alone()
   const directory = ctx.paths.release(project.name, slug)
   const count = webCount(project.processes, plan)
   const how = { project, release, slug, directory, command, origin, plan, count }

@@ -1,3 +1,5 @@
+import { createGuests, type Guests } from './guests.ts'
+
 /** One change of a project at a time: deployments, restarts, rollbacks and deletion take the same turn. */
 
 export type Release = () => void
@@ -11,6 +13,7 @@ interface Waiting {
 export function createTurns() {
   const queues = new Map<number, Waiting[]>()
   const idle = new Set<() => void>()
+  const hosts = new Map<number, Guests>()
   return {
     /**
      * Waits for this project's turn, first come first served. `onWait` is told how many are before us.
@@ -27,13 +30,32 @@ export function createTurns() {
         onWait?.(queue.length - 1)
         signal?.addEventListener('abort', () => leave(queue, me) && reject(signal.reason), { once: true })
       })
-      return once(() => {
+      const pass = () => {
         queue.shift()
         const next = queue[0]
         if (next) next.begin()
         else queues.delete(projectId)
         if (queues.size === 0) for (const tell of idle) tell()
+      }
+      return once(() => {
+        const guests = hosts.get(projectId)
+        hosts.delete(projectId)
+        if (guests) void guests.shut().then(pass)
+        else pass()
       })
+    },
+    /**
+     * For whoever has the turn: guests may work beside it until what this returns is called, which resolves when
+     * those who came have left. The turn does not end before.
+     */
+    host(projectId: number): () => Promise<void> {
+      const guests = createGuests()
+      hosts.set(projectId, guests)
+      return guests.shut
+    },
+    /** As a guest of whoever has the turn where guests are let in, else as `take`. */
+    async takeOrJoin(projectId: number, signal?: AbortSignal): Promise<Release> {
+      return hosts.get(projectId)?.enter() ?? (await this.take(projectId, signal))
     },
     /** Everybody who waits gives up with this reason; the one at work goes on. */
     dismiss(projectId: number, reason: unknown): void {

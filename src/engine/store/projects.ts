@@ -17,6 +17,10 @@ export interface ProjectRow extends StoredVars {
   /** The port the first instance gets when it is free; null: any. */
   readonly port: number | null
   readonly status: ProjectStatus
+  /** Since when it sleeps, ISO 8601: nothing of it runs until somebody asks for it. null: it does not. */
+  readonly asleepAt: string | null
+  /** Why it could not be woken the last time; null: it could. */
+  readonly wakeProblem: string | null
   readonly createdAt: string
   readonly updatedAt: string
   /** null until the first push: then `main`, else `master`. */
@@ -185,6 +189,8 @@ const columnOf: Record<Exclude<keyof ProjectChange, 'envScopes' | 'lockedVars'>,
   port: 'port',
   envVars: 'env_vars',
   status: 'status',
+  asleepAt: 'asleep_at',
+  wakeProblem: 'wake_problem',
   deployBranch: 'deploy_branch',
   healthPath: 'health_path',
   bootTimeoutMs: 'boot_timeout_ms',
@@ -213,6 +219,8 @@ interface RawProject {
   port: number | null
   env_vars: string | null
   status: ProjectStatus
+  asleep_at: string | null
+  wake_problem: string | null
   created_at: string
   updated_at: string
   deploy_branch: string | null
@@ -241,6 +249,8 @@ function projectOf(row: RawProject, vault: Vault): ProjectRow {
     startCommand: row.start_command,
     port: row.port,
     status: row.status,
+    asleepAt: row.asleep_at,
+    wakeProblem: row.wake_problem,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     deployBranch: row.deploy_branch,

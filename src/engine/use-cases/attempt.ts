@@ -115,6 +115,8 @@ function beginWork(
     noCache: request.noCache ?? false,
     switchesBack: request.switchesBack ?? false,
     began: performance.now(),
+    // while files are made, the version before may be woken
+    alone: ctx.turns.host(project.id),
   }
 }
 

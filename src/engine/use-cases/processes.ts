@@ -1,6 +1,5 @@
 import type { Context } from '../context.ts'
 import type { AuditEvent, AuditFacts, Who } from '../domain/audit.ts'
-import { varsAtRun } from '../domain/config-vars.ts'
 import {
   changeCounts,
   checkType,
@@ -10,29 +9,30 @@ import {
   wantedOf,
   webCount,
 } from '../domain/process.ts'
+import { awake } from '../domain/project.ts'
 import { Refusal } from '../domain/refusal.ts'
 import type { Release } from '../domain/release.ts'
-import type { BootPlan } from '../pipeline/boot.ts'
 import { wantsCluster } from '../pipeline/cluster.ts'
-import { discardCandidate, type Group } from '../pipeline/discard.ts'
+import type { Group } from '../pipeline/discard.ts'
 import { grow } from '../pipeline/grow.ts'
-import { bootInPlace, endHandover, takeBack } from '../pipeline/handover.ts'
+import { bootInPlace } from '../pipeline/handover.ts'
 import { silentJournal } from '../pipeline/journal.ts'
-import { retireOld, settle, settleOrRetire } from '../pipeline/retire.ts'
+import { settle, settleOrRetire } from '../pipeline/retire.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
-import { placeType, placeWorkers } from '../pipeline/workers.ts'
+import { placeType } from '../pipeline/workers.ts'
 import type { InstanceRow } from '../store/instances.ts'
 import type { ProjectRow } from '../store/projects.ts'
+import { bootGeneration, commitOrDiscard, currentRelease, planOf, switchOver } from './boot-generation.ts'
 
 export type ProcessCases = ReturnType<typeof createProcessCases>
 
 /** Start, stop, restart and number of what is deployed already; no new release, no deployment. */
 export function createProcessCases(ctx: Context) {
   return {
-    /** Starts a stopped project; a running one is left as it is. */
+    /** Starts a stopped project and wakes one that sleeps; a running one is left as it is. */
     start: (project: ProjectRow, who: Who): Promise<void> =>
       inTurn(ctx, project, { who, action: 'process.start' }, async (current) => {
-        if (current.status !== 'running') await bootGeneration(ctx, current)
+        if (current.status !== 'running' || current.asleepAt !== null) await bootGeneration(ctx, current)
       }),
 
     /**
@@ -47,7 +47,10 @@ export function createProcessCases(ctx: Context) {
         ...(type === undefined ? {} : { of: { type } }),
       } as const
       return inTurn(ctx, project, event, (current) =>
-        type === undefined ? bootGeneration(ctx, current) : restartType(ctx, current, type),
+        // of one that sleeps nothing runs: all of it is started
+        type === undefined || current.asleepAt !== null
+          ? bootGeneration(ctx, current)
+          : restartType(ctx, current, type),
       )
     },
 
@@ -56,7 +59,7 @@ export function createProcessCases(ctx: Context) {
       inTurn(ctx, project, { who, action: 'process.stop' }, async (current) => {
         await ctx.failpoint('processes.committing')
         ctx.store.transaction(() => {
-          ctx.store.projects.update(current.id, { status: 'stopped' })
+          ctx.store.projects.update(current.id, { status: 'stopped', ...awake })
           ctx.store.instances.retireAll(current.id)
         })
         if (await switchRoutes(ctx)) await settleOrRetire(ctx, current)
@@ -72,8 +75,9 @@ export function createProcessCases(ctx: Context) {
       inTurn(ctx, project, { who, action: 'process.scale', after: change }, async (current) => {
         const release = currentRelease(ctx, current)
         const processes = changeCounts(current.processes, change, typesOf(release))
-        if (current.status === 'stopped') ctx.store.projects.update(current.id, { processes })
-        else if (changesCluster(ctx, current, processes)) await reachAnew(ctx, current, release, processes)
+        if (current.status === 'stopped' || current.asleepAt !== null) {
+          ctx.store.projects.update(current.id, { processes })
+        } else if (changesCluster(ctx, current, processes)) await reachAnew(ctx, current, release, processes)
         else await reach(ctx, current, release, processes)
       }),
   }
@@ -99,23 +103,6 @@ async function inTurn(
   } finally {
     end()
   }
-}
-
-async function bootGeneration(ctx: Context, project: ProjectRow): Promise<void> {
-  const release = currentRelease(ctx, project)
-  const web = await bootInPlace(ctx, planOf(ctx, project, release), silentJournal, ctx.closing)
-  await commitOrDiscard(ctx, project, web, () => {
-    ctx.store.instances.promote(project.id, web.ref.generation)
-    placeWorkers(ctx, project, release, web.ref.generation)
-    ctx.store.projects.update(project.id, { status: 'running' })
-  })
-  if (await switchOver(ctx, project)) retireOld(ctx, project)
-}
-
-async function switchOver(ctx: Context, project: ProjectRow): Promise<boolean> {
-  const switched = await switchRoutes(ctx)
-  await endHandover(ctx, project, switched)
-  return switched
 }
 
 async function restartType(ctx: Context, project: ProjectRow, type: string): Promise<void> {
@@ -217,31 +204,6 @@ function growWeb(
   return grow(ctx, planOf(ctx, project, release), { generation, positions }, ctx.closing)
 }
 
-/** Healthy instances that could not be written down must not stay. */
-async function commitOrDiscard(
-  ctx: Context,
-  project: ProjectRow,
-  web: Group,
-  write: () => void,
-): Promise<void> {
-  try {
-    await ctx.failpoint('processes.committing')
-    ctx.store.transaction(write)
-  } catch (error) {
-    await discardCandidate(ctx, project.id, web)
-    await takeBack(ctx, project)
-    throw error
-  }
-}
-
-function planOf(ctx: Context, project: ProjectRow, release: Release): BootPlan {
-  const { number, slug, command, plan } = release
-  const directory = ctx.paths.release(project.name, slug)
-  const count = webCount(project.processes, plan)
-  const envVars = varsAtRun(release)
-  return { project, release: number, slug, directory, command, origin: command, envVars, plan, count }
-}
-
 /** More instances of a type join the generation that serves; where none does, they begin one. */
 function generationOf(ctx: Context, serving: readonly InstanceRow[], type: string): number {
   const row = serving.find((instance) => instance.type === type)
@@ -250,12 +212,4 @@ function generationOf(ctx: Context, serving: readonly InstanceRow[], type: strin
 
 function highest(serving: readonly InstanceRow[], type: string): number {
   return Math.max(0, ...serving.flatMap((row) => (row.type === type ? [row.position] : [])))
-}
-
-function currentRelease(ctx: Context, project: ProjectRow): Release {
-  const release = ctx.store.releases.find(project.id, project.currentRelease ?? -1)
-  if (release) return release
-  throw new Refusal('conflict', `${project.name} has no release yet`, {
-    hint: 'push to it, or upload an archive',
-  })
 }

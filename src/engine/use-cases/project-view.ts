@@ -96,7 +96,8 @@ export async function viewOne(ctx: Context, project: ProjectRow): Promise<Projec
 
 /** Workers are proved by nobody: one that ends again and again must be seen. */
 function withTroubles(project: ProjectRow, instances: readonly InstanceView[]): ProjectRow {
-  const troubled = project.status === 'running' && instances.some(({ problem }) => problem !== null)
+  const troubles = project.wakeProblem !== null || instances.some(({ problem }) => problem !== null)
+  const troubled = project.status === 'running' && troubles
   // as it is otherwise: a copy would open the config vars
   return troubled ? (Object.create(project, { status: { value: 'error' } }) as ProjectRow) : project
 }

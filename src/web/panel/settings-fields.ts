@@ -149,6 +149,13 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
     hint: 'With several web processes, a cookie brings each visitor back to the same one.',
     type: 'check',
   },
+  sleepAfterMinutes: {
+    group: 'Front door',
+    label: 'Sleep after minutes without a request',
+    hint: 'All its processes end then; the next request starts them, and waits for that. Empty: they always run.',
+    type: 'number',
+    attributes: { min: 1, max: 43_200 },
+  },
   accessLog: {
     group: 'Front door',
     label: 'Access log',

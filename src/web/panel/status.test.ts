@@ -4,10 +4,23 @@ import type { ProjectView } from '../../engine/use-cases/project-view.ts'
 import { differences } from './rollback.ts'
 import { projectStatus } from './status.ts'
 
+const asleepAt = '2026-01-02T12:00:00.000Z'
+const asleep = (wakeProblem: string | null) => {
+  const view = viewOf('running', 1)
+  return { ...view, project: { ...view.project, asleepAt, wakeProblem } } as ProjectView
+}
+
 function viewOf(status: 'running' | 'stopped', release: number | null, ...states: string[]): ProjectView {
   const instances = states.map((state) => ({ status: state }))
   return {
-    project: { name: 'shop', status, currentRelease: release, settings: {} },
+    project: {
+      name: 'shop',
+      status,
+      currentRelease: release,
+      asleepAt: null,
+      wakeProblem: null,
+      settings: {},
+    },
     instances,
   } as unknown as ProjectView
 }
@@ -22,6 +35,9 @@ test('a status leads to the page that explains it', () => {
     [viewOf('running', 1, 'online', 'restarting'), gist('live'), 'Crash loop', '/projects/shop/logs'],
     [viewOf('running', 1, 'errored'), gist('failed'), 'Down', '/projects/shop/logs'],
     [viewOf('stopped', 1), gist('failed'), 'Stopped', '/projects/shop'],
+    [asleep(null), gist('live'), 'Sleeping', '/projects/shop'],
+    [asleep(null), gist('failed'), 'Last deploy failed', '/projects/shop/deploys/7'],
+    [asleep('it exited'), gist('live'), 'Does not wake', '/projects/shop'],
     [viewOf('stopped', null), null, 'Waiting for a push', '/projects/shop'],
     [viewOf('stopped', null), gist('failed'), 'First deploy failed', '/projects/shop/deploys/7'],
   ] as const

@@ -38,6 +38,12 @@ function stateOf(view: ProjectView, newest: DeploymentGist | null): StatusView {
       : say('Waiting for a push', 'muted', 'circle-dashed', here)
   }
   if (project.status === 'stopped') return say('Stopped', 'muted', 'circle-pause', here)
+  if (project.wakeProblem !== null) return say('Does not wake', 'bad', 'circle-x', here)
+  if (project.asleepAt !== null) {
+    return failed
+      ? say('Last deploy failed', 'bad', 'circle-x', deploy)
+      : say('Sleeping', 'muted', 'moon', here)
+  }
   if (instances.some(({ status }) => status === 'errored')) return say('Down', 'bad', 'circle-x', logs)
   if (instances.some(({ status }) => status === 'restarting')) {
     return say('Crash loop', 'warn', 'circle-alert', logs)

@@ -1,0 +1,98 @@
+import type { Context } from '../context.ts'
+import { asRefusal } from '../domain/refusal.ts'
+import type { ProjectRow } from '../store/projects.ts'
+import { bootGeneration } from './boot-generation.ts'
+
+/** A project that could not be woken is not tried again before this, then before twice as long, ms. */
+const [firstPauseMs, longestPauseMs] = [1_000, 60_000]
+
+/** For those who asked, strangers among them: the reason is for its owner. */
+const sentence = 'It was asleep, and the app did not start. Its owner can see why.'
+
+interface Failure {
+  readonly release: number | null
+  readonly pauseMs: number
+  /** Milliseconds since 1970. */
+  readonly until: number
+}
+
+/** Wakes projects that the front door has a request for: one boot, however many wait for it. */
+export function createWakes(ctx: Context) {
+  /** Whether it was asked for again meanwhile. */
+  const underWay = new Map<number, { again: boolean }>()
+  const failures = new Map<number, Failure>()
+  let forget = () => {}
+
+  const wake = async ({ id }: ProjectRow): Promise<void> => {
+    // a build goes on for longer than a request can wait
+    const end = await ctx.turns.takeOrJoin(id, ctx.closing)
+    try {
+      const project = ctx.store.projects.find(id)
+      // woken or stopped meanwhile: those that wait must hear of it
+      if (!project || project.asleepAt === null) return await ctx.routes.apply()
+      const failure = failures.get(id)
+      if (failure && failure.release === project.currentRelease && ctx.clock() < failure.until) {
+        return await refuse(project, failure)
+      }
+      await boot(project)
+    } finally {
+      end()
+    }
+  }
+  const boot = async (project: ProjectRow): Promise<void> => {
+    const { id, name } = project
+    try {
+      const began = performance.now()
+      await bootGeneration(ctx, project)
+      failures.delete(id)
+      ctx.report.info(`${name} was woken in ${Math.round(performance.now() - began)} ms`)
+    } catch (error) {
+      // the next server is told of those that wait
+      if (ctx.closing.aborted) return
+      const refusal = asRefusal(error)
+      if (refusal.code === 'internal') ctx.report.error(`waking ${name}`, error)
+      ctx.report.info(`${name} could not be woken: ${refusal.message}`)
+      ctx.store.projects.update(id, { wakeProblem: refusal.message })
+      const before = failures.get(id)?.pauseMs ?? firstPauseMs / 2
+      const pauseMs = Math.min(before * 2, longestPauseMs)
+      const failure = { release: project.currentRelease, pauseMs, until: ctx.clock() + pauseMs }
+      failures.set(id, failure)
+      await refuse(project, failure)
+    }
+  }
+  const refuse = async ({ name }: ProjectRow, { until }: Failure): Promise<void> => {
+    const retryAfterS = Math.max(1, Math.ceil((until - ctx.clock()) / 1_000))
+    await ctx.router.refuseWake(name, { sentence, retryAfterS })
+  }
+
+  const heard = (name: string): void => {
+    const project = ctx.store.projects.find(name)
+    if (!project || ctx.closing.aborted) return
+    const now = underWay.get(project.id)
+    if (now) now.again = true
+    else ctx.background.run(`waking ${name}`, () => wakeWhileAsked(project))
+  }
+  /** Who came when those before were just being refused still waits. */
+  const wakeWhileAsked = async (project: ProjectRow): Promise<void> => {
+    const asked = { again: true }
+    underWay.set(project.id, asked)
+    try {
+      while (asked.again) {
+        asked.again = false
+        await wake(project)
+        asked.again &&= ctx.store.projects.find(project.id)?.asleepAt != null
+      }
+    } finally {
+      underWay.delete(project.id)
+    }
+  }
+
+  return {
+    /** From now on. */
+    listen(): void {
+      forget = ctx.router.onWake(heard)
+    },
+    /** The server ends. */
+    stop: (): void => forget(),
+  }
+}
