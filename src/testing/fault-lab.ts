@@ -72,7 +72,7 @@ export class FaultLab {
 
   static async start(): Promise<FaultLab> {
     const folder = await temporaryDirectory('fault')
-    const env = { NODEPILOT_FAILPOINT: join(folder, 'armed') }
+    const env = { NODEPILOT_FAILPOINT: join(folder, 'armed'), NODEPILOT_SLEEP_MINUTE_MS: '1000' }
     const home = join(folder, 'home')
     await mkdir(home)
     await writeFile(join(home, 'nodepilot.json'), '{"allowLocalFetch":true}')

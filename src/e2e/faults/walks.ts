@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Failpoint } from '../../engine/failpoints.ts'
 import { hello } from '../../testing/apps.ts'
 import type { FaultLab, Operation } from '../../testing/fault-lab.ts'
+import { until } from '../../testing/until.ts'
 
 /** An operation, and every point that it passes. */
 export interface Walk {
@@ -196,6 +197,31 @@ export const byItself: Readonly<Record<string, Walk>> = {
       }
     },
   },
+  'falling asleep': {
+    points: ['sleep.written', 'sleep.quiet', 'sleep.committed'],
+    operation: (lab) => ({
+      serves: false,
+      prepare: post(lab, 'start'),
+      run: async () => {
+        await lab.call('PATCH', '/api/project/app', { sleepAfterMinutes: 1 })
+        if (!(await fallsAsleep(lab))) return false
+        return lab.call('PATCH', '/api/project/app', { sleepAfterMinutes: null })
+      },
+      survived: () => lab.call('PATCH', '/api/project/app', { sleepAfterMinutes: null }),
+    }),
+  },
+}
+
+/** False where the server dies meanwhile. */
+async function fallsAsleep(lab: FaultLab): Promise<boolean> {
+  const answer = () => lab.pilot.api('/api/project/app').catch(() => null)
+  const seen = await until('app to sleep', async () => {
+    const found = await answer()
+    if (found?.status !== 200) return 'the server is away'
+    const { project } = found.json<{ project: { sleeping: boolean; instances: unknown[] } }>()
+    return project.sleeping && project.instances.length === 0 && 'asleep'
+  })
+  return seen === 'asleep'
 }
 
 export const allWalks: readonly Walk[] = [
