@@ -5,6 +5,7 @@ import { interrupt } from '../testing/command.ts'
 import { type CommandLine, commandLine } from '../testing/command-line.ts'
 import { assertLive } from '../testing/git-output.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
+import { processesOf } from '../testing/processes.ts'
 import { answered } from '../testing/project.ts'
 import { until } from '../testing/until.ts'
 import { workTree } from '../testing/work-tree.ts'
@@ -152,6 +153,10 @@ describe('scheduled jobs', { timeout: 240_000 }, () => {
     await until('its output', async () => (await shop(`/runs/${run.id}/output`)).text.includes('begun'))
     pilot.signal('SIGKILL')
     await pilot.exited()
+    // but for what has left its group: that is found by the next start
+    const sleeping = async () =>
+      (await processesOf(pilot.home)).filter(({ command }) => command === 'sleep 600').length
+    await until('its command to end with the server', async () => (await sleeping()) === 1)
     await pilot.start()
     assert.equal((await runs('long'))[0]?.status, 'interrupted')
     assert.equal(await left(), 0)
