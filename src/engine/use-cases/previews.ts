@@ -179,7 +179,11 @@ async function noteRequests(ctx: Context, seen: Map<string, number>): Promise<vo
 }
 
 function tooMany(parent: ProjectRow, limit: number): Refusal {
-  return new Refusal('conflict', `${parent.name} has ${limit} previews, which is the most it may have`, {
-    hint: 'delete a branch that is not needed, or raise previewLimit',
-  })
+  return new Refusal(
+    'conflict',
+    `${parent.name} has ${limit} ${limit === 1 ? 'preview' : 'previews'}, which is the most it may have`,
+    {
+      hint: 'delete a branch that is not needed, or raise previewLimit',
+    },
+  )
 }

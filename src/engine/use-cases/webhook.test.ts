@@ -214,6 +214,27 @@ test('a delivery that a killed server did not act on is acted on at the start, a
   })
 })
 
+test('what a killed server had promised is fetched at the start, again while the remote does not answer', async () => {
+  await withRemote(async ({ lab, push, tip, deployments, shop, ended }) => {
+    await push('a')
+    await ended()
+    tip('b')
+    const fetch = lab.faults.fetch
+    lab.faults.fetch = async () => {
+      throw new Refusal('fetch_failed', 'the remote has no address')
+    }
+    await push('b')
+    await ended()
+    // as the server leaves it that dies in the middle
+    lab.db.prepare("UPDATE deployments SET status = 'running', finished_at = NULL WHERE number = 2").run()
+    await lab.engine.reconcile()
+    await until('it has failed once', () => deployments().some((line) => line.startsWith('3 failed')))
+    if (fetch) lab.faults.fetch = fetch
+    await until('b to be live', () => deployments().some((line) => line.startsWith('4 live b')))
+    assert.equal(lab.engine.remotes.deliveries(shop())[0]?.deployment, 4, 'the delivery leads there')
+  })
+})
+
 test('a deployment that fails leaves the branch where it was', async () => {
   await withRemote(async ({ lab, push, tip, deployments, shop, ended }) => {
     await push('a')

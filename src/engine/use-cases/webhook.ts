@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { networkOf } from '../domain/address.ts'
 import { theServer, type Who } from '../domain/audit.ts'
@@ -31,6 +32,8 @@ interface UnderWay {
   sha: string | null
 }
 
+/** After a start, while the remote does not answer. */
+const resumePausesMs = [1_000, 10_000, 60_000, 600_000]
 /** Of one project in a minute: deliveries, and knocks from one network before a signature is looked at. */
 const mostDeliveries = 60
 const mostKnocks = 120
@@ -59,6 +62,16 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
   }
 
   const begin = (project: ProjectRow, who: Who): Promise<number> => {
+    const { number, ended } = start(project, who)
+    ctx.background.run(`fetching ${project.name}`, async () => void (await ended))
+    return number
+  }
+
+  /** `ended`: why it failed, where it did; that is written down already. */
+  const start = (
+    project: ProjectRow,
+    who: Who,
+  ): { readonly number: Promise<number>; readonly ended: Promise<Refusal | null> } => {
     const { promise, resolve, reject } = withResolvers<number>()
     const mine: UnderWay = { number: promise, waits: true, sha: null }
     underWay.set(project.id, mine)
@@ -69,31 +82,39 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
       mine.sha = sha
     }
     const asWebhook = { who, onlyNews: true, onBegin: resolve, onFetching, onFetched, signal: ctx.closing }
-    ctx.background.run(`fetching ${project.name}`, async () => {
+    const carryOut = async () => {
       try {
         await fetch(project, asWebhook)
+        return null
       } catch (error) {
         reject(error)
-        // written down already
         if (!(error instanceof DeploymentFailed)) throw error
+        return error.refusal
       } finally {
         if (underWay.get(project.id) === mine) underWay.delete(project.id)
       }
-    })
-    return promise
+    }
+    return { number: promise, ended: carryOut() }
   }
 
   const remoteProject = (id: number): ProjectRow | null =>
     store.remotes.find(id) ? store.projects.find(id) : null
 
-  const resumeOne = (project: ProjectRow, interrupted: readonly Deployment[]): void => {
-    const mine = interrupted.filter(({ projectId }) => projectId === project.id)
-    begin(project, theServer)
-      .then((number) => {
-        for (const before of mine) store.hookDeliveries.follow(project.id, before.number, number)
-      })
-      // it is written down, and reported by whoever carries it out
-      .catch(() => {})
+  /** Again and again where the remote does not answer: a machine that has just started may have no network yet. */
+  const resumeOne = async (project: ProjectRow, interrupted: readonly Deployment[]): Promise<void> => {
+    let known = interrupted.filter(({ projectId }) => projectId === project.id).map(({ number }) => number)
+    for (const pauseMs of resumePausesMs) {
+      const { number, ended } = start(project, theServer)
+      // where it could not even begin, that is how it ended
+      const now = await number.catch(() => null)
+      if (now !== null) {
+        for (const before of known) store.hookDeliveries.follow(project.id, before, now)
+        known = [now]
+      }
+      if ((await ended)?.code !== 'fetch_failed') return
+      await pause(pauseMs, undefined, { signal: ctx.closing, ref: false }).catch(() => {})
+      if (ctx.closing.aborted || !remoteProject(project.id)) return
+    }
   }
 
   const act = async (project: ProjectRow, event: HookEvent, who: Who): Promise<HookAnswer> => {
@@ -176,7 +197,7 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
       store.hookDeliveries.forgetUnfinished()
       for (const projectId of new Set([...begun, ...taken].map((one) => one.projectId))) {
         const project = remoteProject(projectId)
-        if (project) resumeOne(project, begun)
+        if (project) ctx.background.run(`fetching ${project.name} again`, () => resumeOne(project, begun))
       }
     },
   }
