@@ -1,8 +1,9 @@
 import type { Context } from '../context.ts'
 import { awake } from '../domain/project.ts'
 import type { ProjectRow } from '../store/projects.ts'
-import { settleOrRetire } from './retire.ts'
+import { settle } from './retire.ts'
 import { switchRoutes } from './switch-routes.ts'
+import { nowOrLater } from './until-it-could.ts'
 
 /**
  * Ends all processes of a project that nobody asks for, with its turn. First the front door lets new requests wait;
@@ -26,8 +27,10 @@ export async function fallAsleep(
     await stayAwake(ctx, project)
     throw error
   }
-  await ctx.failpoint('sleep.committed')
-  await settleOrRetire(ctx, project)
+  await nowOrLater(ctx, `ending what ran of ${project.name}`, async () => {
+    await ctx.failpoint('sleep.committed')
+    await settle(ctx, project)
+  })
   return true
 }
 
