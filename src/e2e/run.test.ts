@@ -204,7 +204,8 @@ describe('one-off commands', { timeout: 240_000 }, () => {
 
   test('standard input comes in parts, and ends with the last one', async () => {
     const { input, ended, lines } = await withInput('read first; echo "first: $first"; cat; echo end')
-    assert.equal(await send(`${input}?more=true`, 'one\n'), 204)
+    for (const piece of 'one') assert.equal(await send(`${input}?more=true`, piece), 204)
+    assert.equal(await send(`${input}?more=true`, '\n'), 204)
     await until('the first line is read', () => lines.some(({ text }) => text === 'first: one'))
     assert.equal(await send(`${input}?more=true`, 'two\nthr'), 204)
     assert.equal(await send(input, 'ee'), 204)
@@ -215,6 +216,19 @@ describe('one-off commands', { timeout: 240_000 }, () => {
       { exitCode: 0 },
     ])
     assert.equal(await send(input, 'more'), 404)
+  })
+
+  test('standard input can be opened by its name, as /dev/stdin', async () => {
+    const { input, ended } = await withInput('sleep 0.2; cat /dev/stdin /dev/stdin')
+    assert.equal(await send(input, 'here since long, and no more to come'), 204)
+    assert.deepEqual((await ended).slice(1), [
+      { stream: 'out', text: 'here since long, and no more to come' },
+      { exitCode: 0 },
+    ])
+    assert.deepEqual(await run(sh('cat /dev/stdin && echo nothing')), [
+      { stream: 'out', text: 'nothing' },
+      { exitCode: 0 },
+    ])
   })
 
   /** A part of which the test sends as much as goes. */

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Refusal } from './domain/refusal.ts'
-import { endWithUs, feed, type Input } from './stdin.ts'
+import { endWithUs, feed, type Input, type Pipe, pipeFor } from './stdin.ts'
 
 /** The one place that runs commands: an argv array, a whole environment, limits, cancel, lines. */
 
@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly timeoutMs?: number
   /** Both streams together, bytes. */
   readonly maxOutputBytes?: number
-  /** Its standard input, closed at the end; `cancelled` where a stream breaks off. */
+  /** Its standard input, closed at the end; `cancelled` where a stream breaks off. Without: /dev/null. */
   readonly input?: Input
   /** It must not go on when this process is killed. */
   readonly endsWithUs?: boolean
@@ -63,12 +63,8 @@ const usualGraceMs = 2_000
 export async function run(command: Command, options: RunOptions = {}): Promise<Exit> {
   options.signal?.throwIfAborted()
   const began = performance.now()
-  const child = spawn(command.file, command.args, {
-    cwd: command.cwd,
-    env: options.job ? { ...command.env, NODEPILOT_JOB: options.job } : { ...command.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true,
-  })
+  const pipe = await pipeFor(options.input)
+  const child = start(command, options, pipe)
   const tail: string[] = []
   let refusal: Refusal | undefined
   let bytes = 0
@@ -106,8 +102,12 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
     options.timeoutMs === undefined
       ? undefined
       : setTimeout(() => stop(timedOut(options.timeoutMs ?? 0)), options.timeoutMs)
-  const callOff = options.endsWithUs ? endWithUs(child) : undefined
-  const stopFeeding = feed(child.stdin, options.input, () => stop(inputBroke()))
+  if (options.signal?.aborted) abort()
+  const guard = options.endsWithUs ? endWithUs(child, pipe) : undefined
+  const whole = () => guard?.whole()
+  const stopFeeding = pipe && feed(pipe.writes, options.input, { cut: () => stop(inputBroke()), whole })
+  // it may have ended, or closed its input, before all was written
+  child.stdin?.on('error', () => {}).end(options.input)
   const watched = child.pid === undefined ? undefined : options.watch?.(child.pid, (why) => stop(why, 0))
   try {
     const { code, signal } = await ended(child, () => resting > 0 && !refusal)
@@ -119,12 +119,29 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
   } finally {
     clearTimeout(timer)
     options.signal?.removeEventListener('abort', abort)
-    stopFeeding()
-    callOff?.()
+    stopFeeding?.()
+    guard?.callOff()
     killGroup(child.pid, 'SIGKILL')
     // what left the group and still holds the pipes is heard no more
     child.stdout?.destroy()
     child.stderr?.destroy()
+  }
+}
+
+function start(command: Command, { job, input }: RunOptions, pipe: Pipe | null): ChildProcess {
+  try {
+    return spawn(command.file, command.args, {
+      cwd: command.cwd,
+      env: job ? { ...command.env, NODEPILOT_JOB: job } : { ...command.env },
+      stdio: [pipe?.reads ?? (input === undefined ? 'ignore' : 'pipe'), 'pipe', 'pipe'],
+      detached: true,
+    })
+  } catch (error) {
+    // arguments that are too long are not told as an event
+    pipe?.writes.destroy()
+    throw error
+  } finally {
+    pipe?.handedOver()
   }
 }
 

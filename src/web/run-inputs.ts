@@ -9,6 +9,12 @@ interface RunInput {
   taking: boolean
 }
 
+interface OpenInput {
+  readonly name: string
+  readonly stream: PassThrough
+  during<Begun extends { readonly result: Promise<unknown> }>(begin: () => Begun): Begun
+}
+
 /**
  * Standard input of one-off commands, by a name that only who has started the command knows. It comes in one request
  * or in many, since proxies end a request in which nothing happens; each is read as fast as the command reads.
@@ -16,8 +22,8 @@ interface RunInput {
 export function createRunInputs() {
   const inputs = new Map<string, RunInput>()
   return {
-    /** `end`: the command has ended, whatever was sent and not read. */
-    open(projectId: number): { readonly name: string; readonly stream: PassThrough; end(): void } {
+    /** For the command that `during` begins: with the end of that, or where it does not begin, it is gone. */
+    open(projectId: number): OpenInput {
       const name = randomUUID()
       const stream = new PassThrough()
       // a request that breaks off destroys it with an error, which is the command's affair
@@ -27,7 +33,20 @@ export function createRunInputs() {
         inputs.delete(name)
         stream.destroy()
       }
-      return { name, stream, end }
+      return {
+        name,
+        stream,
+        during(begin) {
+          try {
+            const begun = begin()
+            begun.result.finally(end).catch(() => {})
+            return begun
+          } catch (error) {
+            end()
+            throw error
+          }
+        },
+      }
     },
 
     /**
@@ -56,14 +75,20 @@ export function createRunInputs() {
 
 function pour(incoming: IncomingMessage, stream: PassThrough): Promise<'whole' | 'cut off' | 'unwanted'> {
   return new Promise((resolve) => {
-    if (stream.destroyed) return resolve('unwanted')
-    incoming.once('end', () => resolve('whole'))
-    incoming.once('error', () => resolve('cut off')).once('close', () => resolve('cut off'))
-    stream.once('close', () => {
+    const ended = (how: 'whole' | 'cut off' | 'unwanted') => {
+      stream.off('close', unwanted)
+      resolve(how)
+    }
+    const unwanted = () => {
       incoming.unpipe(stream)
       incoming.resume()
-      resolve('unwanted')
-    })
+      ended('unwanted')
+    }
+    if (stream.destroyed) return unwanted()
+    if (incoming.destroyed) return ended('cut off')
+    incoming.once('end', () => ended('whole'))
+    incoming.once('error', () => ended('cut off')).once('close', () => ended('cut off'))
+    stream.once('close', unwanted)
     incoming.pipe(stream, { end: false })
   })
 }

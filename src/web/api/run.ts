@@ -49,18 +49,17 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
         const left = new AbortController()
         const lines = new Lines()
         const input = body.stdin ? inputs.open(project.id) : null
+        const begin = () =>
+          engine.run(project, body, {
+            who,
+            ...(input && { input: input.stream }),
+            signal: left.signal,
+            output: (text, from) => lines.add({ stream: from, text }),
+            full: () => lines.full(),
+          })
         // begins here, so that a refusal is an answer of its own
-        const { name, result } = engine.run(project, body, {
-          who,
-          ...(input && { input: input.stream }),
-          signal: left.signal,
-          output: (text, from) => lines.add({ stream: from, text }),
-          full: () => lines.full(),
-        })
-        if (input) {
-          lines.add({ run: name, input: `/api/project/${project.name}/run/${input.name}/input` })
-          result.finally(input.end).catch(() => {})
-        }
+        const { name, result } = input ? input.during(begin) : begin()
+        if (input) lines.add({ run: name, input: `/api/project/${project.name}/run/${input.name}/input` })
         c.header('content-type', 'application/x-ndjson; charset=utf-8')
         c.header('x-content-type-options', 'nosniff')
         return stream(c, async (out) => {
