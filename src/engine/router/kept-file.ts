@@ -18,12 +18,14 @@ export interface KeptFileOptions {
   readonly log: (line: string) => void
   /** How long after a failed write the next try is made, ms. */
   readonly retryMs?: number
+  /** So much is written to the file before it is made anew, bytes. */
+  readonly mostBytes?: number
 }
 
 /** What the last run has kept, or null when there is nothing that can be read. `parse` throws where it is not one. */
 export function loadKept<T>({ file, what, log }: KeptFileOptions, parse: (value: unknown) => T): T | null {
   try {
-    return parse(JSON.parse(readFileSync(file, 'utf8')))
+    return lastOf(readFileSync(file, 'utf8'), parse)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       log(`the saved ${what} is not used: ${String(error)}`)
@@ -31,21 +33,60 @@ export function loadKept<T>({ file, what, log }: KeptFileOptions, parse: (value:
   }
 }
 
+/** The last line counts; where it was cut off, nobody was told that it is on disk, and the one before it does. */
+function lastOf<T>(text: string, parse: (value: unknown) => T): T {
+  const lines = text.trimEnd().split('\n')
+  for (;;) {
+    const line = lines.pop() ?? ''
+    try {
+      return parse(JSON.parse(line))
+    } catch (error) {
+      if (lines.length === 0) throw error
+    }
+  }
+}
+
 /**
  * Keeps the newest on disk, one write at a time. A full disk never stops anybody: what is kept is in force all the
- * same, and the write is tried again until it succeeds.
+ * same, and the write is tried again until it succeeds. Whoever sends it waits for the disk, and under load each
+ * step costs a turn behind all clients: so a line is added to an open file, and the file seldom made anew.
  * No fsync: the server holds the truth and sends it anew when it starts.
  */
-export function openKept<T>({ file, what, log, retryMs = 2_000 }: KeptFileOptions): KeptFile<T> {
+export function openKept<T>({
+  file,
+  what,
+  log,
+  retryMs = 2_000,
+  mostBytes = 4_000_000,
+}: KeptFileOptions): KeptFile<T> {
   let newest: { readonly value: T } | null = null
   let saved: { readonly value: T } | null = null
   let running: Promise<boolean> | null = null
   let retry: NodeJS.Timeout | undefined
 
+  let current: { readonly handle: FileHandle; bytes: number } | null = null
+  const letGo = () => {
+    current?.handle.close().catch(() => {})
+    current = null
+  }
+  const write = async (line: string) => {
+    try {
+      if (current && current.bytes < mostBytes) await current.handle.appendFile(line)
+      else {
+        letGo()
+        current = { handle: await replace(file, line), bytes: 0 }
+      }
+      current.bytes += line.length
+    } catch (error) {
+      // a part of the line may be there
+      letGo()
+      throw error
+    }
+  }
   const writeNewest = async () => {
     while (newest && newest !== saved) {
       const writing: { readonly value: T } = newest
-      await replace(file, JSON.stringify(writing.value))
+      await write(`${JSON.stringify(writing.value)}\n`)
       saved = writing
     }
     return true
@@ -71,24 +112,25 @@ export function openKept<T>({ file, what, log, retryMs = 2_000 }: KeptFileOption
       return false
     },
     saved: () => saved === newest,
-    close: () => clearTimeout(retry),
+    close() {
+      clearTimeout(retry)
+      letGo()
+    },
   }
 }
 
-/** Whoever sent it waits for this, and under load each step costs a turn of all clients: as few as can be. */
-async function replace(file: string, text: string): Promise<void> {
+async function replace(file: string, text: string): Promise<FileHandle> {
   const temporary = `${file}.${process.pid}.tmp`
   let handle: FileHandle | null = null
   try {
     handle = await openAnew(temporary)
     await handle.writeFile(text)
     await rename(temporary, file)
+    return handle
   } catch (error) {
+    await handle?.close()
     await rm(temporary, { force: true })
     throw error
-  } finally {
-    // it has its name already
-    handle?.close().catch(() => {})
   }
 }
 

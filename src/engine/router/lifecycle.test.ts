@@ -43,6 +43,18 @@ test('a table that cannot be saved is in force all the same and saved when the d
   assert.equal(JSON.parse(await readFile(router.stateFile, 'utf8')).version, 1)
 })
 
+test('a table that was cut off while it was written is no loss: the one before it is used', async (t) => {
+  const first = await startRouterProcess(t)
+  const app = await startApp(t, (_, response) => response.end('still here'))
+  for (let version = 1; version <= 3; version++) await first.routes({ endpoints: [app] })
+  await first.kill('SIGKILL')
+  const kept = await readFile(first.stateFile, 'utf8')
+  await writeFile(first.stateFile, kept.slice(0, -20))
+  const second = await startRouterProcess(t, { folder: first.folder, port: first.port })
+  assert.equal((await second.client.status()).table, 2)
+  assert.equal((await get(second.port)).body, 'still here')
+})
+
 test('SIGTERM lets requests finish, refuses new ones and ends with 0', async (t) => {
   const router = await startRouterProcess(t)
   let finish: () => void = () => {}

@@ -57,9 +57,13 @@ export class Traffic {
   }
 
   of(project: string, release: number | null): Meter {
+    return this.#projects.get(project)?.get(release) ?? this.#begin(project, release)
+  }
+
+  #begin(project: string, release: number | null): Meter {
     const meters = this.#projects.get(project) ?? new Map<number | null, Meter>()
-    const meter = meters.get(release) ?? new Meter()
-    if (meters.size === 0) this.#projects.set(project, meters)
+    const meter = new Meter()
+    this.#projects.set(project, meters)
     meters.set(release, meter)
     return meter
   }
