@@ -16,6 +16,32 @@ test('one at a time for a project, first come first served, and each hears how m
   assert.deepEqual(order, ['b waits for 1', 'c waits for 2', 'b', 'c'])
 })
 
+test('guests work beside whoever lets them in, who does not go before them; everybody else waits', async () => {
+  const turns = createTurns()
+  const order: string[] = []
+  const end = await turns.take(1)
+  const alone = turns.host(1)
+  const leave = await turns.takeOrJoin(1)
+  const next = turns.take(1).then((endNext) => {
+    order.push('next')
+    return endNext
+  })
+  const shut = alone().then(() => order.push('alone'))
+  const late = turns.takeOrJoin(1).then((endLate) => {
+    order.push('late')
+    return endLate
+  })
+  end()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(order, [])
+  leave()
+  await shut
+  ;(await next)()
+  ;(await late)()
+  assert.deepEqual(order, ['alone', 'next', 'late'])
+  assert.equal(turns.busy(1), false)
+})
+
 test('projects do not wait for each other', async () => {
   const turns = createTurns()
   await turns.take(1)

@@ -198,6 +198,30 @@ describe('what is done to a sleeping project', () => {
       await until('only v2 runs', async () => (await lab.memory.list()).every(({ release }) => release === 2))
     }))
 
+  test('two versions of one that may not run twice never meet, woken while the new one is built', () =>
+    withProject(
+      async (lab) => {
+        await fallAsleep(lab)
+        let waiting: Promise<string> | undefined
+        lab.faults.install = async () => {
+          waiting = lab.router.waitFor('shop')
+          // its boot is under way when the new version wants to start
+          await until('it starts', async () => (await running(lab)).includes('web.1'))
+        }
+        let met: readonly number[] = []
+        lab.faults.start = async ({ type, release }) => {
+          if (type !== 'web' || release !== 2) return
+          const others = (await lab.memory.list()).filter((one) => one.type === 'web')
+          met = others.map((one) => one.release)
+        }
+        await lab.deploy(current(lab), lab.commit(revisionOf('b')))
+        assert.equal(await waiting, 'awake')
+        assert.deepEqual(met, [])
+        assert.deepEqual([await lab.visit(host), lab.router.held('shop')], ['200 v2', 'none'])
+      },
+      { settings: { overlap: false } },
+    ))
+
   test('a failed deployment leaves it asleep, and it can be woken', () =>
     withProject(async (lab) => {
       await fallAsleep(lab)
