@@ -18,7 +18,13 @@ export function mortal(deps: EngineDeps, onPoint: (point: Failpoint) => Promise<
   const own: EngineDeps = {
     ...deps,
     runtime: guarded(deps.runtime),
-    router: guarded(deps.router),
+    router: guarded({
+      ...deps.router,
+      onWake: (listener) =>
+        deps.router.onWake((project) => {
+          if (!dead) listener(project)
+        }),
+    }),
     repositories: guarded(deps.repositories),
     store: guardStore(deps.store, isDead),
     failpoint: async (point) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Engine } from '../engine/engine.ts'
 import type { Failpoint } from '../engine/failpoints.ts'
+import type { ProjectRow } from '../engine/store/projects.ts'
 import { DeploymentFailed } from '../engine/use-cases/deployment-failed.ts'
 import { ada, type Lab, revisionOf } from './engine-lab.ts'
 import { mortal } from './mortal.ts'
@@ -22,6 +23,8 @@ export interface Step {
     | 'toggle a domain'
     | 'delete'
     | 'crash'
+    | 'fall asleep'
+    | 'ask'
   /** For `scale`. */
   readonly number: number
   /** What goes wrong at the first pass of a point, if it is passed. */
@@ -50,6 +53,7 @@ export class RandomWalk {
   #armed: Step['fault'] = null
   #mending: Promise<unknown> = Promise.resolve()
   #isDead = false
+  #hasBegun = false
   #colours = 0
   readonly #crashes = new Set<string>()
 
@@ -70,6 +74,8 @@ export class RandomWalk {
     const before = this.#state(step.project)
     const after = this.#expect(step, before)
     if (after === undefined) return
+    if (!this.#hasBegun) await this.#engine.reconcile()
+    this.#hasBegun = true
     this.#armed = step.fault
     this.#crashes.clear()
     const outcome = await Promise.race([
@@ -100,7 +106,8 @@ export class RandomWalk {
   }
 
   #begin(): [Engine, Promise<'died'>] {
-    const { deps, death } = mortal(this.#lab.deps, (point) => this.#pass(point))
+    const limits = { ...this.#lab.deps.limits, sleepMinuteMs: 20 }
+    const { deps, death } = mortal({ ...this.#lab.deps, limits }, (point) => this.#pass(point))
     return [this.#lab.restart(deps), death]
   }
 
@@ -185,6 +192,8 @@ export class RandomWalk {
         return { ...now, colour, release: now.status === 'stopped' ? release : next }
       }
       case 'crash':
+      case 'fall asleep':
+      case 'ask':
         return now
     }
   }
@@ -219,7 +228,26 @@ export class RandomWalk {
         return projects.remove(project, ada)
       case 'crash':
         return this.#crashOne(name)
+      case 'fall asleep':
+        return this.#beIdle(project)
+      case 'ask':
+        return this.#ask(name)
     }
+  }
+
+  /** So long that it falls asleep, unless somebody is at work on it. */
+  async #beIdle(project: ProjectRow): Promise<void> {
+    const { projects, idle } = this.#engine
+    await projects.change(project, { settings: { sleepAfterMinutes: 1 } }, ada)
+    await idle.look()
+    await new Promise((resolve) => setTimeout(resolve, 25))
+    await idle.look()
+    await projects.change(project, { settings: { sleepAfterMinutes: null } }, ada)
+  }
+
+  async #ask(project: string): Promise<void> {
+    const { router } = this.#lab
+    if (router.route(`${project}.localhost`)?.state === 'sleeping') await router.waitFor(project)
   }
 
   async #crashOne(project: string): Promise<void> {
@@ -249,7 +277,8 @@ export class RandomWalk {
       [...name.values()].sort(),
     )
     for (const project of store.projects.list()) {
-      const serves = project.status !== 'stopped' && project.currentRelease !== null
+      const awake = project.status !== 'stopped' && project.asleepAt === null
+      const serves = awake && project.currentRelease !== null
       const web = rows.filter((row) => row.projectId === project.id && row.type === 'web')
       assert.equal(
         web.length,

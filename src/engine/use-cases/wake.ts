@@ -1,5 +1,7 @@
 import type { Context } from '../context.ts'
 import { asRefusal } from '../domain/refusal.ts'
+import { switchRoutes } from '../pipeline/switch-routes.ts'
+import { untilItCould } from '../pipeline/until-it-could.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { bootGeneration } from './boot-generation.ts'
 
@@ -23,48 +25,54 @@ export function createWakes(ctx: Context) {
   const failures = new Map<number, Failure>()
   let forget = () => {}
 
-  const wake = async ({ id }: ProjectRow): Promise<void> => {
+  const wake = async ({ id, name }: ProjectRow): Promise<void> => {
+    const failure = await bootOnce(id)
+    if (!failure || ctx.closing.aborted) return
+    const retryAfterS = Math.max(1, Math.ceil((failure.until - ctx.clock()) / 1_000))
+    await untilItCould(ctx, `telling who waits for ${name}`, async () => {
+      await ctx.router.refuseWake(name, { sentence, retryAfterS })
+    })
+  }
+  /** With the turn. Returns why it is not awake, null where it is. */
+  const bootOnce = async (id: number): Promise<Failure | null> => {
     // a build goes on for longer than a request can wait
     const end = await ctx.turns.takeOrJoin(id, ctx.closing)
     try {
       const project = ctx.store.projects.find(id)
-      // woken or stopped meanwhile: those that wait must hear of it
-      if (!project || project.asleepAt === null) return await ctx.routes.apply()
-      const failure = failures.get(id)
-      if (failure && failure.release === project.currentRelease && ctx.clock() < failure.until) {
-        return await refuse(project, failure)
+      if (!project || project.asleepAt === null) {
+        // woken or stopped meanwhile: those that wait must hear of it
+        await switchRoutes(ctx)
+        return null
       }
-      await boot(project)
+      const failure = failures.get(id)
+      const tooSoon = failure?.release === project.currentRelease && ctx.clock() < failure.until
+      return tooSoon ? failure : await boot(project)
     } finally {
       end()
     }
   }
-  const boot = async (project: ProjectRow): Promise<void> => {
-    const { id, name } = project
+  const boot = async (project: ProjectRow): Promise<Failure | null> => {
+    const { id, name, currentRelease } = project
     try {
       const began = performance.now()
       await bootGeneration(ctx, project)
       failures.delete(id)
       ctx.report.info(`${name} was woken in ${Math.round(performance.now() - began)} ms`)
+      return null
     } catch (error) {
       // the next server is told of those that wait
-      if (ctx.closing.aborted) return
+      if (ctx.closing.aborted) return null
       const refusal = asRefusal(error)
       if (refusal.code === 'internal') ctx.report.error(`waking ${name}`, error)
       ctx.report.info(`${name} could not be woken: ${refusal.message}`)
       ctx.store.projects.update(id, { wakeProblem: refusal.message })
       const before = failures.get(id)?.pauseMs ?? firstPauseMs / 2
       const pauseMs = Math.min(before * 2, longestPauseMs)
-      const failure = { release: project.currentRelease, pauseMs, until: ctx.clock() + pauseMs }
+      const failure = { release: currentRelease, pauseMs, until: ctx.clock() + pauseMs }
       failures.set(id, failure)
-      await refuse(project, failure)
+      return failure
     }
   }
-  const refuse = async ({ name }: ProjectRow, { until }: Failure): Promise<void> => {
-    const retryAfterS = Math.max(1, Math.ceil((until - ctx.clock()) / 1_000))
-    await ctx.router.refuseWake(name, { sentence, retryAfterS })
-  }
-
   const heard = (name: string): void => {
     const project = ctx.store.projects.find(name)
     if (!project || ctx.closing.aborted) return
