@@ -106,8 +106,7 @@ export class FaultLab {
     await this.#standUp()
     const loads = [this.#load('other'), ...(operation.serves ? [this.#load('app')] : [])]
     try {
-      await operation.prepare?.()
-      if (!this.#isWell) await this.allIsWell()
+      await this.#prepare(operation)
       await this.#arm(point, fault)
       await operation.run().catch((error: unknown) => {
         // a server that dies cuts its callers off
@@ -129,8 +128,7 @@ export class FaultLab {
   /** Does it while PM2 is killed at the point. It has to be done all the same, and all to be well within 15 s. */
   async outlivesPm2(operation: Operation, point: Failpoint): Promise<void> {
     await this.#standUp()
-    await operation.prepare?.()
-    if (!this.#isWell) await this.allIsWell()
+    await this.#prepare(operation)
     await this.#arm(point, 'stop')
     const done = operation.run()
     await until(`${point} to be reached`, () => isStopped(this.pilot.pid))
@@ -199,7 +197,6 @@ export class FaultLab {
 
   /** A push of something new: true when it is live, and then the branch is there; else neither is. */
   async push(files?: Files): Promise<boolean> {
-    this.#isWell = false
     await this.#follow()
     await this.work.git('rm', '-rqf', '.')
     const version = `version ${++this.#versions}`
@@ -211,7 +208,6 @@ export class FaultLab {
 
   /** Makes another project, or changes it. */
   async pushTo(project: string): Promise<void> {
-    this.#isWell = false
     const tree = await workTree(hello(project))
     assertLive(await tree.push(this.pilot.remote(project), '+main'))
     await tree.remove()
@@ -231,7 +227,6 @@ export class FaultLab {
   /** A call of the API: true when it was answered with 2xx, false with 5xx; anything else is no fault. */
   async call(method: string, path: string, body?: object): Promise<boolean> {
     this.#pushed = null
-    this.#isWell = false
     const answer: Answer = await this.pilot.api(path, body ? { method, body } : { method })
     if (answer.status >= 500) return false
     assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.text}`)
@@ -281,6 +276,13 @@ export class FaultLab {
   async #standUp(): Promise<void> {
     await rm(this.#armed, { force: true })
     if (!(await isAlive(this.pilot.pid))) await this.pilot.start()
+  }
+
+  /** Brings about what the operation needs; all is well before it begins. */
+  async #prepare({ prepare }: Operation): Promise<void> {
+    await prepare?.()
+    if (prepare || !this.#isWell) await this.allIsWell()
+    this.#isWell = false
   }
 
   /** The work tree goes where the branch is. */
