@@ -141,6 +141,7 @@ export function createEngine(deps: EngineDeps) {
      */
     async reconcile(): Promise<void> {
       const lost: Deployment[] = []
+      const again = new Map<number, Promise<unknown>>()
       for (const interrupted of await reconcile(ctx)) {
         const { projectId, source } = interrupted
         const project = ctx.store.projects.find(projectId)
@@ -149,11 +150,17 @@ export function createEngine(deps: EngineDeps) {
           lost.push(interrupted)
           continue
         }
-        ctx.background.run(`deploying ${source.revision} of ${project.name} after a restart`, async () => {
-          await deployments.deployRef(project, source.revision, { who: theServer, message: source.message })
-        })
+        const by = { who: theServer, message: source.message }
+        const deployed = deployments.deployRef(project, source.revision, by)
+        const what = `deploying ${source.revision} of ${project.name} after a restart`
+        ctx.background.run(what, async () => void (await deployed))
+        again.set(
+          projectId,
+          deployed.catch(() => {}),
+        )
       }
-      webhook.resume(lost)
+      // what is fetched is newer
+      webhook.resume(lost, async (projectId) => void (await again.get(projectId)))
       wakes.listen()
       idle.start()
       releaseWatch.resume()

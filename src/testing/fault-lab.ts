@@ -215,6 +215,7 @@ export class FaultLab {
 
   /** `fetched`, and the repository that it is fetched from. */
   remote(): Promise<RemoteLab> {
+    this.#isWell = false
     this.#remote ??= RemoteLab.start(this.pilot)
     return this.#remote
   }

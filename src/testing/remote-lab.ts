@@ -73,13 +73,21 @@ export class RemoteLab {
   /** What was committed last serves, and was made live once. */
   async isLiveOnce(): Promise<void> {
     const { commit, version } = this.#newest
-    await until(`${version} to serve`, async () => (await this.#pilot.app('fetched')).text === version)
-    const { deployments } = answered(await this.#pilot.api('/api/project/fetched/deployments')).json<{
-      deployments: { status: string; source: { revision: string } }[]
-    }>()
-    const live = deployments.filter(
+    const serves = async () => (await this.#pilot.app('fetched')).text === version
+    await until(`${version} to serve`, serves).catch(async (error: Error) => {
+      const found = await this.#deployments()
+      const words = found.map(({ number, status, source }) => `${number} ${status} ${source.revision}`)
+      throw new Error(`${error.message}; wanted ${commit}, found ${words.join(', ')}`)
+    })
+    const live = (await this.#deployments()).filter(
       ({ status, source }) => source.revision === commit && (status === 'live' || status === 'retired'),
     )
     assert.equal(live.length, 1, `${version} was deployed ${live.length} times`)
+  }
+
+  async #deployments() {
+    return answered(await this.#pilot.api('/api/project/fetched/deployments?limit=4')).json<{
+      deployments: { number: number; status: string; source: { revision: string } }[]
+    }>().deployments
   }
 }

@@ -208,6 +208,7 @@ test('a delivery that a killed server did not act on is acted on at the start, a
       lab.engine.remotes.deliveries(shop()).map(({ event }) => event),
       ['issues'],
     )
+    await until('it has looked', () => deployments().length === 2)
     await ended()
     assert.equal((await deliver(payload, { id: 'one' })).result, 'nothing to do')
     assert.deepEqual(deployments(), ['1 live a webhook of github', '2 superseded m NodePilot'])
@@ -232,6 +233,26 @@ test('what a killed server had promised is fetched at the start, again while the
     if (fetch) lab.faults.fetch = fetch
     await until('b to be live', () => deployments().some((line) => line.startsWith('4 live b')))
     assert.equal(lab.engine.remotes.deliveries(shop())[0]?.deployment, 4, 'the delivery leads there')
+  })
+})
+
+test('what is fetched at the start comes after what had been fetched before and was not live yet', async () => {
+  await withRemote(async ({ lab, push, tip, deployments, ended }) => {
+    await push('a')
+    await ended()
+    tip('b')
+    lab.faults.app = () => ({ does: 'crash', code: 1, says: ['no'] })
+    await push('b')
+    await ended()
+    delete lab.faults.app
+    // the branch had moved when the server died, and another push was delivered
+    lab.branches('shop').set('main', revisionOf('b'))
+    lab.db.prepare("UPDATE deployments SET status = 'running', finished_at = NULL WHERE number = 2").run()
+    lab.db.prepare("UPDATE hook_deliveries SET result = 'ignored', reason = NULL WHERE deployment = 2").run()
+    tip('c')
+    await lab.engine.reconcile()
+    await until('c to be live', () => deployments().some((line) => line.includes('live c')))
+    assert.deepEqual(deployments().slice(2), ['3 retired b NodePilot', '4 live c NodePilot'])
   })
 })
 

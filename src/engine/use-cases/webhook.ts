@@ -32,8 +32,8 @@ interface UnderWay {
   sha: string | null
 }
 
-/** After a start, while the remote does not answer. */
-const resumePausesMs = [1_000, 10_000, 60_000, 600_000]
+/** After a start, before each try, while the remote does not answer. */
+const resumePausesMs = [0, 1_000, 10_000, 60_000, 600_000]
 /** Of one project in a minute: deliveries, and knocks from one network before a signature is looked at. */
 const mostDeliveries = 60
 const mostKnocks = 120
@@ -104,6 +104,8 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
   const resumeOne = async (project: ProjectRow, interrupted: readonly Deployment[]): Promise<void> => {
     let known = interrupted.filter(({ projectId }) => projectId === project.id).map(({ number }) => number)
     for (const pauseMs of resumePausesMs) {
+      await pause(pauseMs, undefined, { signal: ctx.closing, ref: false }).catch(() => {})
+      if (ctx.closing.aborted || !remoteProject(project.id)) return
       const { number, ended } = start(project, theServer)
       // where it could not even begin, that is how it ended
       const now = await number.catch(() => null)
@@ -112,8 +114,6 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
         known = [now]
       }
       if ((await ended)?.code !== 'fetch_failed') return
-      await pause(pauseMs, undefined, { signal: ctx.closing, ref: false }).catch(() => {})
-      if (ctx.closing.aborted || !remoteProject(project.id)) return
     }
   }
 
@@ -186,9 +186,9 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
     /**
      * At start: what a server that was killed had been told to fetch is fetched now, unless it is live already. Its
      * sender was told that it is being deployed, or nothing; few of them try again by themselves. `interrupted`:
-     * deployments that it left, but for those that go on by themselves.
+     * deployments that it left, but for those that go on by themselves; `goneOn`: resolves when they have.
      */
-    resume(interrupted: readonly Deployment[]): void {
+    resume(interrupted: readonly Deployment[], goneOn: (projectId: number) => Promise<void>): void {
       const begun = interrupted.filter((one) => store.hookDeliveries.hasBegun(one.projectId, one.number))
       const taken = store.hookDeliveries.pushesUnfinished().filter(({ projectId, ref }) => {
         const project = remoteProject(projectId)
@@ -197,7 +197,11 @@ export function createWebhookCases(ctx: Context, fetch: FetchCase) {
       store.hookDeliveries.forgetUnfinished()
       for (const projectId of new Set([...begun, ...taken].map((one) => one.projectId))) {
         const project = remoteProject(projectId)
-        if (project) ctx.background.run(`fetching ${project.name} again`, () => resumeOne(project, begun))
+        if (!project) continue
+        ctx.background.run(`fetching ${project.name} again`, async () => {
+          await goneOn(projectId)
+          await resumeOne(project, begun)
+        })
       }
     },
   }
