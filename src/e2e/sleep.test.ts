@@ -77,6 +77,9 @@ describe('projects that sleep, with a minute of a second', { timeout: 240_000 },
     assert.ok(Math.abs(Date.parse(sleepingSince ?? '') - Date.now()) < 60_000)
     assert.match((await user.run(['projects'])).out, /^shop +sleeping +v1 /m)
     assert.match((await user.run(['ps', '-p', 'shop'])).all, /shop sleeps until the next request/)
+    const metrics = (await pilot.api('/metrics')).text
+    assert.match(metrics, /^nodepilot_project_sleeping\{project="shop"\} 1$/m)
+    assert.match(metrics, /^nodepilot_project_sleeping\{project="blog"\} 0$/m)
 
     await set('shop', 60)
     const began = performance.now()

@@ -37,6 +37,13 @@ export function prometheusApi(services: Services): readonly Endpoint[] {
           ]),
           ...trafficFamilies(traffic),
           ...processFamilies(processes),
+          gauge(
+            'nodepilot_project_sleeping',
+            'Whether a project sleeps: none of its processes runs until the next request.',
+            engine.projects
+              .rows()
+              .map(({ name, asleepAt }) => ({ labels: { project: name }, value: asleepAt === null ? 0 : 1 })),
+          ),
           counter(
             'nodepilot_out_of_memory_total',
             'Instances that were ended because they were over the memory limit of their project.',
