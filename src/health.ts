@@ -3,12 +3,14 @@ import type { Router, Runtime } from './engine/ports.ts'
 
 /** Below this, deployments begin to fail. */
 const leastFreeBytes = 200_000_000
+/** What has not answered by then is not well, ms: whoever asks is a balancer or a doctor and does not wait for long. */
+const patienceMs = 5_000
 
 /** Whether each part answers, for `GET /health`. Never throws. */
 export async function checkHealth(parts: {
   readonly database: () => boolean
-  readonly runtime: Runtime
-  readonly router: Router
+  readonly runtime: Pick<Runtime, 'list'>
+  readonly router: Pick<Router, 'check'>
   readonly directory: string
 }): Promise<Readonly<Record<string, boolean>>> {
   const [runtime, router, disk] = await Promise.all([
@@ -25,8 +27,12 @@ async function checkDisk(directory: string): Promise<void> {
 }
 
 function answers(check: Promise<unknown>): Promise<boolean> {
-  return check.then(
-    () => true,
-    () => false,
-  )
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), patienceMs)
+    check.then(
+      () => resolve(true),
+      () => resolve(false),
+    )
+    check.finally(() => clearTimeout(timer)).catch(() => {})
+  })
 }

@@ -17,6 +17,8 @@ export interface Question {
   /** The answer must begin within this time. Default: none, for a deployment takes as long as it takes. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /** A status that is an answer too, and no failure. */
+  readonly alsoGood?: number
 }
 
 export interface Answer {
@@ -53,7 +55,7 @@ export function createApi(options: ApiOptions): Api {
   const open = async (method: string, where: string, question: Question = {}) => {
     const message = await send(options, method, where, question)
     const status = message.statusCode ?? 0
-    if (status >= 200 && status < 300) return message
+    if ((status >= 200 && status < 300) || status === question.alsoGood) return message
     throw problem(options.server, status, message.headers, await readBody(message).catch(() => ''))
   }
   const ask = async (method: string, where: string, question: Question = {}): Promise<Answer> => {

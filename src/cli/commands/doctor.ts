@@ -2,9 +2,9 @@ import { stat } from 'node:fs/promises'
 import { version } from '../../installation.ts'
 import { address } from '../client/api.ts'
 import { runCommand } from '../client/command.ts'
-import { exit, Failure } from '../client/failure.ts'
+import { exit } from '../client/failure.ts'
 import { type Cli, isPublic, type Target, tokenFor } from '../client/session.ts'
-import { nullable, object, read, text } from '../client/shape.ts'
+import { mapOf, nullable, object, read, text } from '../client/shape.ts'
 import { oneProject, signedIn } from '../client/shapes.ts'
 import { machine } from './doctor-machine.ts'
 import { type Finding, failed } from './finding.ts'
@@ -81,7 +81,7 @@ interface State {
   readonly version: string | null
 }
 
-const health = object({ status: text, version: nullable(text) })
+const health = object({ status: text, version: nullable(text), checks: mapOf(text) })
 
 /** 503 is an answer here: it says that a part is not well. */
 async function reach(
@@ -91,15 +91,23 @@ async function reach(
   const began = performance.now()
   const check = 'Server'
   try {
-    const { body, headers } = await cli.knock(server).ask('GET', '/health', { timeoutMs: 15_000 })
-    const { status, version } = read(health, body)
+    const question = { timeoutMs: 15_000, alsoGood: 503 }
+    const { body, headers } = await cli.knock(server).ask('GET', '/health', question)
+    const { status, version, checks } = read(health, body)
+    const state = { date: headers.date, version }
     const says = `${server} is ${status}, ${Math.round(performance.now() - began)} ms away`
-    return { finding: { check, state: 'ok', says }, state: { date: headers.date, version } }
+    const unwell = Object.keys(checks).filter((part) => checks[part] !== 'ok')
+    if (unwell.length === 0) return { finding: { check, state: 'ok', says }, state }
+    const hint = 'look into the log of the server: journalctl -u nodepilot, or what serve prints'
+    const finding = {
+      check,
+      state: 'warning',
+      says: `${says}; not well: ${unwell.join(', ')}`,
+      hint,
+    } as const
+    return { finding, state }
   } catch (error) {
-    if (!(error instanceof Failure) || error.code !== 'http_503')
-      return { finding: failed(check, error), state: null }
-    const hint = `see what is not well: ${server}/health`
-    return { finding: { check, state: 'warning', says: `${server} is degraded`, hint }, state: null }
+    return { finding: failed(check, error), state: null }
   }
 }
 

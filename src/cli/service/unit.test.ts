@@ -49,12 +49,12 @@ describe('the unit of the service', () => {
     const text = unitOf({
       node: '/opt/node 20/bin/node',
       program: '/opt/$pilot/bin/nodepilot',
-      home: '/srv/100%d "home"',
+      home: '/srv/100%d "home"\nUser=root',
       user: 'pilot',
       environment: {},
     })
     assert.match(text, /^ExecStart="\/opt\/node 20\/bin\/node" "\/opt\/\$\$pilot\/bin\/nodepilot" serve$/m)
-    assert.match(text, /^Environment="NODEPILOT_HOME=\/srv\/100%%d \\"home\\""$/m)
+    assert.match(text, /^Environment="NODEPILOT_HOME=\/srv\/100%%d \\"home\\"\\nUser=root"$/m)
     assert.match(text, /^Environment="PATH=\/opt\/node 20\/bin:\/usr\/local\/sbin:/m)
   })
 

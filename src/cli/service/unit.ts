@@ -53,9 +53,9 @@ function pathWith(node: string): string {
   return systemPath.split(':').includes(folder) ? systemPath : `${folder}:${systemPath}`
 }
 
-/** `%` begins a specifier, and quotes and backslashes are read as in C. */
+/** `%` begins a specifier; quotes, backslashes and ends of lines are read as in C. */
 function quoted(text: string): string {
-  return `"${text.replaceAll('%', '%%').replace(/["\\]/g, '\\$&')}"`
+  return `"${text.replaceAll('%', '%%').replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n')}"`
 }
 
 /** A word of a command, where `$` begins a variable too. */

@@ -50,6 +50,7 @@ test('a file that is none of the app, or no page, is not shown, and it is said w
   assert.equal(await problemWith(() => command('mkfifo', [file])), 'is no regular file')
   assert.equal(await problemWith(() => writeFile(file, 'x'.repeat(65_537))), 'is larger than 64 KiB')
   assert.equal(await problemWith(() => writeFile(file, '\n')), 'is empty')
+  assert.equal(await problemWith(() => writeFile(file, 'grüße', 'latin1')), 'is not in UTF-8')
   assert.equal(await problemWith(() => writeFile(file, 'x'.repeat(65_536))), 'x'.repeat(65_536))
   await removeDirectory(root)
 })

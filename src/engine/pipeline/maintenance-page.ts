@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { largestPage, maintenanceFile } from '../domain/maintenance.ts'
@@ -40,7 +41,9 @@ function readPage(file: string, slug: string): string | { readonly problem: stri
     if (!found.isFile()) return { problem: 'is no regular file' }
     if (found.size > largestPage) return { problem: 'is larger than 64 KiB' }
     const bytes = Buffer.alloc(largestPage)
-    const html = bytes.toString('utf8', 0, readSync(opened, bytes, 0, largestPage, 0))
+    const read = bytes.subarray(0, readSync(opened, bytes, 0, largestPage, 0))
+    if (!isUtf8(read)) return { problem: 'is not in UTF-8' }
+    const html = read.toString('utf8')
     return html.trim() === '' ? { problem: 'is empty' } : html
   } finally {
     closeSync(opened)
