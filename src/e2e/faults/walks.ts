@@ -114,7 +114,11 @@ export const switchingOnAndOff: Readonly<Record<string, Walk>> = {
     points: ['handover.stopped', 'boot.started', 'boot.healthy', 'processes.committing', ...routes],
     operation: (lab) => ({
       serves: true,
-      prepare: () => lab.call('PATCH', '/api/project/app', { overlap: false }),
+      prepare: async () => {
+        await lab.call('PATCH', '/api/project/app', { overlap: false })
+        // what is stopped makes room for nobody
+        return lab.call('POST', '/api/project/app/start')
+      },
       run: post(lab, 'restart'),
     }),
   },
