@@ -59,6 +59,9 @@ require('node:http').createServer((q, s) => { console.log('asked ' + q.url); s.e
     const env = { NODEPILOT_PROJECT: 'shop' }
     const whole = await user.run(['run', '--', ...count], { env, input })
     assert.deepEqual([whole.code, whole.out], [0, '8000003\n'], whole.all)
+    const line = `${'x😀'.repeat(40_000)}\n`
+    const same = await user.run(['run', '--', 'cat'], { env, input: line })
+    assert.equal(same.out, line, 'a line longer than any piece comes out as one')
     const json = await user.run(['--json', 'run', '--', ...count], { env, input: 'x' })
     assert.deepEqual(
       json.out

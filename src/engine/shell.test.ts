@@ -49,8 +49,10 @@ test('a letter that is split over two writes arrives whole', async () => {
 
 test('a line without end comes in pieces and is never held in memory', async () => {
   const lengths: number[] = []
+  const goOn: boolean[] = []
   const script = 'head -c 20000 /dev/zero | tr "\\0" x'
-  await sh(script, { onLine: (line) => lengths.push(line.length) })
+  await sh(script, { onLine: (line, _, more) => goOn.push(more) && lengths.push(line.length) })
+  assert.equal(goOn.indexOf(false), goOn.length - 1, 'all but the last say that there is more')
   assert.equal(
     lengths.reduce((sum, length) => sum + length, 0),
     20_000,

@@ -28,8 +28,8 @@ export interface RunOptions {
   readonly input?: Input
   /** It must not go on when this process is killed. */
   readonly endsWithUs?: boolean
-  /** Every line as it comes, without its end; lines over 8 KiB come in pieces. */
-  readonly onLine?: (line: string, stream: OutputStream) => void
+  /** Every line as it comes, without its end; lines over 8 KiB come in pieces, of which all but the last have `more`. */
+  readonly onLine?: (line: string, stream: OutputStream, more: boolean) => void
   /**
    * Asked after each piece of output: while what it returns is unsettled, nothing more is read, so that a slow
    * reader slows the command down instead of filling the memory.
@@ -73,10 +73,10 @@ export async function run(command: Command, options: RunOptions = {}): Promise<E
     refusal = why
     endGroup(child, graceMs)
   }
-  const onLine = (line: string, stream: OutputStream) => {
+  const onLine = (line: string, stream: OutputStream, more = false) => {
     tail.push(line)
     if (tail.length > tailLines) tail.shift()
-    options.onLine?.(line, stream)
+    options.onLine?.(line, stream, more)
   }
   const limit = options.maxOutputBytes ?? Number.POSITIVE_INFINITY
   const count = (chunk: Buffer) => {
@@ -230,7 +230,7 @@ function readLines(
   child: ChildProcess,
   stream: OutputStream,
   count: (chunk: Buffer) => boolean,
-  onLine: (line: string, stream: OutputStream) => void,
+  onLine: (line: string, stream: OutputStream, more?: boolean) => void,
   pause: (source: Readable) => void,
 ): () => void {
   const decoder = new StringDecoder('utf8')
@@ -242,8 +242,10 @@ function readLines(
     rest = lines.pop() ?? ''
     for (const line of lines) onLine(line, stream)
     while (rest.length > longestLine) {
-      onLine(rest.slice(0, longestLine), stream)
-      rest = rest.slice(longestLine)
+      // not between the halves of one sign
+      const end = /[\ud800-\udbff]/.test(rest.charAt(longestLine - 1)) ? longestLine - 1 : longestLine
+      onLine(rest.slice(0, end), stream, true)
+      rest = rest.slice(end)
     }
     if (source) pause(source)
   })

@@ -6,7 +6,7 @@ import { printableLog } from '../client/printable.ts'
 import { projectOf } from '../client/project.ts'
 import { hasInput, sendInput } from '../client/run-input.ts'
 import type { Cli } from '../client/session.ts'
-import { nullable, number, object, rawText, read, text } from '../client/shape.ts'
+import { boolean, nullable, number, object, rawText, read, text, withDefault } from '../client/shape.ts'
 
 export interface RunFlags {
   readonly timeout?: number
@@ -70,22 +70,23 @@ function parse(line: string): unknown {
   }
 }
 
-const output = object({ stream: rawText, text: rawText })
+const output = object({ stream: rawText, text: rawText, more: withDefault(boolean, false) })
 
 /** The exit code at the end, else null. With `--json` the lines pass on as they came. */
 function take(cli: Cli, value: unknown): number | null {
   if (cli.out.json) cli.out.document(value, 'line')
   if (typeof value === 'object' && value !== null && 'exitCode' in value) return end(cli, value)
-  const { stream, text: written } = read(output, value)
+  const { stream, text: written, more } = read(output, value)
   if (cli.out.json) return null
-  if (stream === 'err') cli.out.rawNote(shown(written, process.stderr.isTTY, cli.out.notes))
-  else cli.out.raw(shown(written, process.stdout.isTTY, cli.out.colours))
+  const lineEnd = more ? '' : '\n'
+  if (stream === 'err') cli.out.rawNote(shown(written, process.stderr.isTTY, cli.out.notes) + lineEnd)
+  else cli.out.raw(shown(written, process.stdout.isTTY, cli.out.colours) + lineEnd)
   return null
 }
 
 /** Programs take the output as it is; a terminal would obey it. */
 function shown(line: string, isTerminal: boolean, { isColorSupported }: Output['colours']): string {
-  return `${isTerminal ? printableLog(line, isColorSupported) : line}\n`
+  return isTerminal ? printableLog(line, isColorSupported) : line
 }
 
 const last = object({

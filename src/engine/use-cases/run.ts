@@ -22,7 +22,8 @@ export interface RunOptions {
   readonly who: Who
   /** Ends the command: whoever asked for it has gone. */
   readonly signal: AbortSignal
-  readonly output: (line: string, stream: OutputStream) => void
+  /** `more`: the line goes on with the next piece of its stream. */
+  readonly output: (line: string, stream: OutputStream, more: boolean) => void
   /** See `shell.run`: while what it returns is unsettled, no more output is read. */
   readonly full?: () => Promise<void> | undefined
   /** Its standard input, read as it reads; without one it has none. */
@@ -118,7 +119,7 @@ async function carryOut(
     const code = (error as NodeJS.ErrnoException).code
     if (code !== 'ENOENT' && code !== 'EACCES') throw error
     // what a shell would say, and `setpriv` where there is one
-    output(`${program}: ${code === 'ENOENT' ? 'not found' : 'permission denied'}`, 'err')
+    output(`${program}: ${code === 'ENOENT' ? 'not found' : 'permission denied'}`, 'err', false)
     return { exitCode: code === 'ENOENT' ? 127 : 126, refusal: null }
   }
 }

@@ -13,7 +13,13 @@ const line = z
     z
       .strictObject({ run: z.string().meta({ example: 'run.1' }), input: z.string() })
       .meta({ description: 'the first line of a command with `stdin`: the address its input is sent to' }),
-    z.strictObject({ stream: z.enum(['out', 'err']), text: z.string() }),
+    z.strictObject({
+      stream: z.enum(['out', 'err']),
+      text: z.string(),
+      more: z.literal(true).optional().meta({
+        description: 'the line is longer, and goes on with the next text of this stream',
+      }),
+    }),
     z.strictObject({
       exitCode: z.number().int(),
       error: z
@@ -54,7 +60,7 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
             who,
             ...(input && { input: input.stream }),
             signal: left.signal,
-            output: (text, from) => lines.add({ stream: from, text }),
+            output: (text, from, more) => lines.add({ stream: from, text, ...(more && { more }) }),
             full: () => lines.full(),
           })
         // begins here, so that a refusal is an answer of its own
@@ -110,7 +116,7 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
 
 type Line =
   | { readonly run: string; readonly input: string }
-  | { readonly stream: OutputStream; readonly text: string }
+  | { readonly stream: OutputStream; readonly text: string; readonly more?: true }
   | {
       readonly exitCode: number
       readonly error?: { readonly code: string; readonly message: string; readonly hint: string | null }
