@@ -167,14 +167,12 @@ export function readHome(environment: NodeJS.ProcessEnv, flags: Flags = {}): str
   return path.resolve(home || path.join(homedir(), '.nodepilot'))
 }
 
-/** What of `fromEnvironment` is given, flags first, as variables: for a service that is started later. */
-export function settingsGiven(environment: NodeJS.ProcessEnv, flags: Flags): Record<string, string> {
-  const given: Record<string, string> = {}
-  for (const [variable, key] of Object.entries(fromEnvironment)) {
-    const value = flags[key] ?? environment[variable]
-    if (value !== undefined && value !== null && value !== '') given[variable] = String(value)
-  }
-  return given
+/** Settings that the environment gives: for a service that is started later. */
+export function settingsGiven(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const given = Object.keys(fromEnvironment).map(
+    (variable) => [variable, environment[variable] ?? ''] as const,
+  )
+  return Object.fromEntries(given.filter(([, value]) => value !== ''))
 }
 
 /** Empties the environment down to what a process needs to run at all. Call once, after `readConfig`. */

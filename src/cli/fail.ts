@@ -69,6 +69,8 @@ function fileTrouble(error: unknown): Said | null {
     EACCES: 'it may not be read or written',
     EPERM: 'it may not be read or written',
     EISDIR: 'it is a folder',
+    ENOTDIR: 'a part of this path is no folder',
+    EROFS: 'the disk can only be read',
     ENOSPC: 'the disk is full',
   }
   const sentence = code === undefined ? undefined : words[code]

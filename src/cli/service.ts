@@ -77,13 +77,29 @@ async function plan(flags: Flags, options: ServiceOptions) {
   const home = path.resolve(asked || path.join(account.home, '.nodepilot'))
   // of the settings file too: a server that refuses to start would be started again for ever
   readConfig(process.env, { ...flags, home })
-  const environment = settingsGiven(process.env, flags)
+  const environment = settingsGiven(process.env)
   const node = await realpath(process.execPath)
   return {
     account,
     home,
-    text: unitOf({ node, program: entryProgram, home, user: account.name, environment }),
+    text: unitOf({
+      node,
+      program: entryProgram,
+      home,
+      user: account.name,
+      environment,
+      flags: wordsOf(flags),
+    }),
   }
+}
+
+/** As `serve` takes them: there they win over the settings file, as they do without a service. */
+function wordsOf({ home: _, ...flags }: Flags): string[] {
+  return Object.entries(flags).flatMap(([key, value]) =>
+    value === undefined
+      ? []
+      : [`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, String(value)],
+  )
 }
 
 /** The server makes its home, but not in a folder that is not its user's. */

@@ -23,23 +23,34 @@ describe('the unit of the service', () => {
   }
 
   test('is one that systemd reads without a word', async () => {
-    const { code, out, err } = await user.run([
-      ...['service', 'show', '--home', join(user.home, 'a pilot')],
-      ...['--base-domain', 'pilot.example.com', '--trusted-proxy', '127.0.0.1', '--port', '8080'],
-    ])
+    const { code, out, err } = await user.run(
+      [
+        ...['service', 'show', '--home', join(user.home, 'a pilot')],
+        ...['--base-domain', 'pilot.example.com', '--trusted-proxy', '127.0.0.1', '--port', '8080'],
+      ],
+      { env: { HOST: '127.0.0.2' } },
+    )
     assert.equal(code, 0, err)
     assert.equal(await verify(out), '')
     assert.notEqual(await verify(out.replace('Type=exec', 'Type=no-such-type')), '')
     assert.match(out, new RegExp(`^User=${userInfo().username}$`, 'm'))
-    assert.match(out, /^Environment="NODEPILOT_BASE_DOMAIN=pilot\.example\.com"$/m)
-    assert.match(out, /^Environment="NODEPILOT_TRUSTED_PROXY=127\.0\.0\.1"$/m)
-    assert.match(out, /^Environment="PORT=8080"$/m)
+    assert.match(out, /^Environment="HOST=127\.0\.0\.2"$/m)
     assert.match(out, /^Environment="NODEPILOT_HOME=\/.*\/a pilot"$/m)
-    assert.match(out, /^ExecStart=\S*node \S*\/bin\/nodepilot serve$/m)
+    const [, words = ''] = /^ExecStart=\S*node \S*\/bin\/nodepilot serve (.*)$/m.exec(out) ?? []
+    assert.match(words, /--base-domain pilot\.example\.com/)
+    assert.match(words, /--trusted-proxy 127\.0\.0\.1/)
+    assert.match(words, /--port 8080/, 'wins over the settings file, as without a service')
   })
 
   test('leaves the apps alone when the server ends', () => {
-    const text = unitOf({ node: '/usr/bin/node', program: '/p', home: '/h', user: 'u', environment: {} })
+    const text = unitOf({
+      node: '/usr/bin/node',
+      program: '/p',
+      home: '/h',
+      user: 'u',
+      environment: {},
+      flags: [],
+    })
     assert.match(text, /^KillMode=process$/m)
     assert.match(text, /^OOMPolicy=continue$/m)
     assert.match(text, /^Restart=always$/m)
@@ -52,6 +63,7 @@ describe('the unit of the service', () => {
       home: '/srv/100%d "home"\nUser=root',
       user: 'pilot',
       environment: {},
+      flags: [],
     })
     assert.match(text, /^ExecStart="\/opt\/node 20\/bin\/node" "\/opt\/\$\$pilot\/bin\/nodepilot" serve$/m)
     assert.match(text, /^Environment="NODEPILOT_HOME=\/srv\/100%%d \\"home\\"\\nUser=root"$/m)

@@ -4,15 +4,17 @@ export interface UnitOptions {
   readonly program: string
   readonly home: string
   readonly user: string
-  /** Settings that stand in the unit itself; those of `<home>/nodepilot.json` come on top. */
+  /** Settings that `<home>/nodepilot.json` may replace, */
   readonly environment: Readonly<Record<string, string>>
+  /** and words of `serve` that it may not. */
+  readonly flags: readonly string[]
 }
 
 /**
  * The systemd unit of the server (systemd.service(5), systemd.exec(5)). Every app is a process of the same unit, so
  * what systemd does by default to the rest of a unit must not happen to them.
  */
-export function unitOf({ node, program, home, user, environment }: UnitOptions): string {
+export function unitOf({ node, program, home, user, environment, flags }: UnitOptions): string {
   const variables = { ...environment, NODEPILOT_HOME: home, PATH: pathWith(node) }
   return `# Written by: nodepilot service install
 [Unit]
@@ -28,7 +30,7 @@ User=${user}
 ${Object.entries(variables)
   .map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`)
   .join('\n')}
-ExecStart=${[node, program, 'serve'].map(word).join(' ')}
+ExecStart=${[node, program, 'serve', ...flags].map(word).join(' ')}
 # the server alone ends: apps and the front door go on while it is stopped, upgraded or started again
 KillMode=process
 # an app that the kernel ends for want of memory takes nobody with it
