@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { createTurns } from './queue.ts'
 
@@ -72,6 +73,19 @@ test('an abort after the turn has begun does not end it: the work itself must', 
   assert.equal(turns.busy(1), true)
   end()
   assert.equal(turns.busy(1), false)
+})
+
+test('a signal forgets who waited, once that one has its turn or was sent away', async () => {
+  const turns = createTurns()
+  const { signal } = new AbortController()
+  const first = await turns.take(1)
+  const [second, third] = [turns.take(1, signal), turns.take(1, signal)]
+  assert.equal(getEventListeners(signal, 'abort').length, 2)
+  first()
+  await second
+  turns.dismiss(1, new Error('sent away'))
+  await assert.rejects(third, /sent away/)
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
 test('a signal that was aborted before takes no place', async () => {

@@ -24,11 +24,23 @@ export function createTurns() {
       const queue = queues.get(projectId) ?? []
       queues.set(projectId, queue)
       await new Promise<void>((resolve, reject) => {
-        const me: Waiting = { begin: resolve, giveUp: reject }
+        // the signal may be that of the whole server, and would remember everybody who ever waited
+        const forget = () => signal?.removeEventListener('abort', abort)
+        const me: Waiting = {
+          begin() {
+            forget()
+            resolve()
+          },
+          giveUp(reason) {
+            forget()
+            reject(reason)
+          },
+        }
+        const abort = () => leave(queue, me) && reject(signal?.reason)
         queue.push(me)
         if (queue.length === 1) return resolve()
         onWait?.(queue.length - 1)
-        signal?.addEventListener('abort', () => leave(queue, me) && reject(signal.reason), { once: true })
+        signal?.addEventListener('abort', abort, { once: true })
       })
       const pass = () => {
         queue.shift()
