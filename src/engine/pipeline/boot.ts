@@ -121,7 +121,7 @@ export async function startAndProve(
 }
 
 /** Gives a runtime that was lost the time to be back. */
-async function untilConnected(ctx: Context): Promise<void> {
+export async function untilConnected(ctx: Context): Promise<void> {
   const deadline = performance.now() + runtimeBackMs
   while (performance.now() < deadline && !ctx.closing.aborted) {
     const connected = await ctx.runtime.connect().then(

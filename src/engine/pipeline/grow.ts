@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts'
-import { Refusal } from '../domain/refusal.ts'
+import { isRefusal, Refusal } from '../domain/refusal.ts'
 import type { GroupRef } from '../ports.ts'
-import { type BootPlan, startAndProve, untilItHolds } from './boot.ts'
+import { type BootPlan, startAndProve, untilConnected, untilItHolds } from './boot.ts'
 import { discardCandidate, type Group } from './discard.ts'
 import { silentJournal } from './journal.ts'
 
@@ -33,6 +33,8 @@ async function oneByOne(
     await checkThatAllRun(ctx, ref, grown)
     return { ref, positions }
   } catch (error) {
+    // what cannot be reached cannot be ended, and their places are needed for another try
+    if (isRefusal(error, 'unavailable')) await untilConnected(ctx)
     await discardCandidate(ctx, project.id, { ref, positions: grown })
     throw error
   }
