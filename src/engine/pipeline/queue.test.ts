@@ -43,6 +43,27 @@ test('guests work beside whoever lets them in, who does not go before them; ever
   assert.equal(turns.busy(1), false)
 })
 
+test('who waits already and may be a guest is let in by the next one that lets guests in', async () => {
+  const turns = createTurns()
+  const end = await turns.take(1)
+  const builds = turns.take(1)
+  const after = turns.take(1)
+  const guest = turns.takeOrJoin(1)
+  const impatient = new AbortController()
+  const gone = turns.takeOrJoin(1, impatient.signal)
+  impatient.abort(new Error('Ctrl-C'))
+  await assert.rejects(gone, /Ctrl-C/)
+  end()
+  const endBuild = await builds
+  const alone = turns.host(1)
+  const leave = await guest
+  leave()
+  await alone()
+  endBuild()
+  ;(await after)()
+  assert.equal(turns.busy(1), false)
+})
+
 test('projects do not wait for each other', async () => {
   const turns = createTurns()
   await turns.take(1)
