@@ -44,7 +44,7 @@ describe('backup and restore', { timeout: 300_000 }, () => {
 
   before(async () => {
     folder = await temporaryDirectory('saved')
-    old = await startPilot()
+    old = await startPilot({ env: { NODEPILOT_TESTING: '1', NODEPILOT_SLEEP_MINUTE_MS: '200' } })
     tree = await workTree(hello('before'))
     const remote = old.remote('shop')
     assert.equal((await tree.push(remote)).code, 0)
@@ -56,6 +56,7 @@ describe('backup and restore', { timeout: 300_000 }, () => {
     const upload = form({ name: 'uploaded' }, zip(entries))
     answered(await old.api('/api/project/create', { method: 'POST', body: upload }), 201)
     await old.app('uploaded', '/kept', { method: 'POST' })
+    answered(await old.api('/api/project/uploaded', { method: 'PATCH', body: { sleepAfterMinutes: 1 } }))
     const asleep = form({ name: 'asleep' }, zip(entries))
     answered(await old.api('/api/project/create', { method: 'POST', body: asleep }), 201)
     answered(await old.api('/api/project/asleep/stop', { method: 'POST' }))
@@ -81,6 +82,7 @@ describe('backup and restore', { timeout: 300_000 }, () => {
   })
 
   test('a backup is made while everything runs, proved, listed, and can be downloaded', async () => {
+    await until('what nobody asks for to sleep', async () => (await projectOf(old, 'uploaded')).sleeping)
     made = await backUp(old)
     assert.ok(made.bytes > 1_000 && made.verifiedAt >= made.createdAt)
     assert.deepEqual(made.projects, ['asleep', 'empty', 'feature--shop', 'shop', 'uploaded'])
@@ -190,7 +192,7 @@ describe('backup and restore', { timeout: 300_000 }, () => {
     }
   })
 
-  test('with whole slugs projects start as they were, without being built; with keys sessions stay valid', async () => {
+  test('with whole slugs projects start, or sleep, as they were, without being built; with keys sessions stay valid', async () => {
     const whole = await nodepilot(old.home, 'backup', '--slugs', '--keys', '--json')
     assert.equal(whole.code, 0, whole.all)
     const { file: saved } = JSON.parse(whole.out) as { file: string }
@@ -199,7 +201,8 @@ describe('backup and restore', { timeout: 300_000 }, () => {
     const pilot = await startPilot({ home })
     try {
       await eventually(pilot, 'shop', '/remembered/later')
-      await eventually(pilot, 'uploaded', '/kept')
+      assert.equal((await projectOf(pilot, 'uploaded')).sleeping, true)
+      assert.equal((await pilot.app('uploaded')).text, '/kept', 'the first request wakes it')
       assert.equal((await projectOf(pilot, 'shop')).release, 2)
       assert.equal((await pilot.api('/api/auth/verify', { token: old.token })).status, 200)
     } finally {

@@ -3,6 +3,7 @@ import type { Pilot } from './pilot.ts'
 
 /** The parts of the API's answers that tests look at. */
 export interface ShownProject {
+  readonly sleeping: boolean
   readonly id: number
   readonly name: string
   readonly displayName: string

@@ -3,10 +3,10 @@ import { awake } from '../domain/project.ts'
 import type { ProjectRow } from '../store/projects.ts'
 import { settle } from './retire.ts'
 import { switchRoutes } from './switch-routes.ts'
-import { nowOrLater } from './until-it-could.ts'
+import { untilItCould } from './until-it-could.ts'
 
 /**
- * Ends all processes of a project that nobody asks for, with its turn. First the front door lets new requests wait;
+ * Lets all processes of a project end that nobody asks for, with its turn. First the front door lets new requests wait;
  * whoever came just before that keeps the project awake, and is not cut off: `isQuiet` is asked once nothing new can
  * come. Returns whether it sleeps now. A server that dies before that has been decided finds it awake again
  * (`reconcile.ts`), one that dies later goes on.
@@ -27,10 +27,13 @@ export async function fallAsleep(
     await stayAwake(ctx, project)
     throw error
   }
-  await nowOrLater(ctx, `ending what ran of ${project.name}`, async () => {
+  const what = `ending what ran of ${project.name}`
+  // behind, as after a switch: it may take its time, and whoever asks meanwhile need not wait for it
+  const end = async () => {
     await ctx.failpoint('sleep.committed')
     await settle(ctx, project)
-  })
+  }
+  ctx.background.run(what, () => untilItCould(ctx, what, end))
   return true
 }
 

@@ -62,7 +62,9 @@ async function rebuild(
   await rm(ctx.paths.release(name, release.slug), { recursive: true, force: true })
 }
 
+/** Or would, as soon as it is asked: what sleeps went live after the restore. */
 function serves(ctx: Context, { id }: ProjectRow): boolean {
+  if (ctx.store.projects.find(id)?.asleepAt != null) return true
   return ctx.store.instances.ofProject(id, 'serving').length > 0
 }
 

@@ -23,12 +23,13 @@ describe('a project that nobody asks for', () => {
         await lab.pass(0)
         return asleep(lab)
       })
+      const rows = () => lab.store.instances.ofProject(current(lab).id)
+      await until('all its processes have ended', () => rows().length === 0)
       assert.deepEqual(await running(lab), [])
       assert.deepEqual(lab.router.route(host)?.endpoints, [])
       const { project, instances } = await view(lab)
       assert.deepEqual([project.status, instances], ['running', []])
       assert.equal(project.asleepAt, '2026-03-01T12:10:00.000Z')
-      assert.deepEqual(lab.store.instances.ofProject(project.id), [])
       assert.ok(lab.reports.some((line) => line.includes('shop sleeps: nobody has asked for it for 10 min')))
     }))
 
@@ -107,6 +108,22 @@ describe('a project that nobody asks for', () => {
       await fallAsleep(lab, () => waiting !== undefined)
       assert.equal(await waiting, 'awake')
       assert.equal(await lab.visit(host), '200 v1')
+    }))
+
+  test('is woken while what ran before it slept still takes its time to end', () =>
+    withProject(async (lab) => {
+      let end = () => {}
+      const ended = new Promise<void>((resolve) => {
+        end = resolve
+      })
+      await armed(lab, 'sleep.committed', () => ended)
+      await lab.engine.reconcile()
+      await fallAsleep(lab, () => asleep(lab))
+      assert.deepEqual(await running(lab), ['web.1', 'worker.1'])
+      assert.equal(await lab.router.waitFor('shop'), 'awake')
+      assert.equal(await lab.visit(host), '200 v1')
+      end()
+      await until('one of each runs', async () => String(await running(lab)) === 'web.1,worker.1')
     }))
 
   test('runs on without the setting', () =>
