@@ -12,6 +12,7 @@ import {
   withProject,
 } from '../../testing/sleep-lab.ts'
 import { until } from '../../testing/until.ts'
+import { Refusal } from '../domain/refusal.ts'
 
 describe('a project that nobody asks for', () => {
   test('sleeps after its time, web and workers, and says since when', () =>
@@ -125,6 +126,27 @@ describe('a project that nobody asks for', () => {
       end()
       await until('one of each runs', async () => String(await running(lab)) === 'web.1,worker.1')
     }))
+
+  test('is woken when the process manager is back that was away, and nobody calls that a fault of the app', () =>
+    withProject(
+      async (lab) => {
+        let away = true
+        // of one that may not run twice, what ran before has to end first
+        await armed(lab, 'sleep.committed', async () => void (await until('it is back', () => !away)))
+        await lab.engine.reconcile()
+        await fallAsleep(lab, () => asleep(lab))
+        let refused = 0
+        lab.faults.stop = async () => {
+          if (refused++ < 2) throw new Refusal('unavailable', 'the process manager is not connected')
+        }
+        assert.equal(await lab.router.waitFor('shop'), 'awake')
+        away = false
+        assert.ok(refused > 2)
+        const { project } = await view(lab)
+        assert.deepEqual([project.wakeProblem, await lab.visit(host)], [null, '200 v1'])
+      },
+      { settings: { overlap: false } },
+    ))
 
   test('runs on without the setting', () =>
     withProject(

@@ -1,5 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Context } from '../context.ts'
-import { asRefusal } from '../domain/refusal.ts'
+import { asRefusal, isRefusal } from '../domain/refusal.ts'
 import { switchRoutes } from '../pipeline/switch-routes.ts'
 import { untilItCould } from '../pipeline/until-it-could.ts'
 import type { ProjectRow } from '../store/projects.ts'
@@ -7,6 +8,9 @@ import { bootGeneration } from './boot-generation.ts'
 
 /** A project that could not be woken is not tried again before this, then before twice as long, ms. */
 const [firstPauseMs, longestPauseMs] = [1_000, 60_000]
+
+/** A process manager that starts anew is waited for so long while requests wait, and asked so often, ms. */
+const [longestLackMs, lackPauseMs] = [20_000, 250]
 
 /** For those who asked, strangers among them: the reason is for its owner. */
 const sentence = 'It was asleep, and the app did not start. Its owner can see why.'
@@ -55,7 +59,7 @@ export function createWakes(ctx: Context) {
     const { id, name, currentRelease } = project
     try {
       const began = performance.now()
-      await bootGeneration(ctx, project)
+      await bootPatiently(ctx, project)
       failures.delete(id)
       ctx.report.info(`${name} was woken in ${Math.round(performance.now() - began)} ms`)
       return null
@@ -102,5 +106,18 @@ export function createWakes(ctx: Context) {
     },
     /** The server ends. */
     stop: (): void => forget(),
+  }
+}
+
+/** Where the process manager is away for a moment, that is no fault of the app. */
+async function bootPatiently(ctx: Context, project: ProjectRow): Promise<void> {
+  const deadline = performance.now() + longestLackMs
+  for (;;) {
+    try {
+      return await bootGeneration(ctx, project)
+    } catch (error) {
+      if (!isRefusal(error, 'unavailable') || performance.now() > deadline) throw error
+      await pause(lackPauseMs, undefined, { signal: ctx.closing })
+    }
   }
 }
