@@ -29,24 +29,44 @@ export const listChanges = 'changes of the list'
 const slackMs = 10_000
 const sweepRounds = 5
 
+/** Carries out work while nothing of the project is started. */
+export type Undisturbed = <T>(work: () => Promise<T>) => Promise<T>
+
+const asItIs: Undisturbed = (work) => work()
+
 /**
  * SIGTERM to the whole tree, SIGKILL after `graceMs`; then the entry is removed, and with it whatever left
- * the tree, or was started in the very moment of its end.
+ * the tree, or was started in the very moment of its end. A process that is just being started could be taken for one
+ * of those: so whose they are is looked up `undisturbed`, and the grace time is nobody's.
  */
-export async function endEntry(parts: EndingParts, entry: Entry, graceMs: number): Promise<void> {
-  const { connection, inOrder } = parts
+export async function endEntry(
+  parts: EndingParts,
+  entry: Entry,
+  graceMs: number,
+  undisturbed = asItIs,
+): Promise<void> {
+  const { members, stopped, unseen } = await undisturbed(() => beginToEnd(parts, entry, graceMs))
+  await endMembers(members, entry.pid, graceMs)
+  await stopped
+  if (unseen && entry.pid) killGroup(entry.pid, 'SIGKILL')
+  await undisturbed(() => remove(parts, entry))
+}
+
+/** What belongs to it, and its end asked for. `unseen`: processes cannot be looked up here. */
+async function beginToEnd({ connection, daemonPid }: EndingParts, entry: Entry, graceMs: number) {
   // The processes first, then the list: whatever is in the first and not in the second is nobody's.
   const table = processTable()
   const entries = await listEntries(connection)
-  const members = await ownership(table, entries, parts.daemonPid()).of(entry)
+  const members = await ownership(table, entries, daemonPid()).of(entry)
   const stopped = connection.call('stopProcessId', [entry.id], graceMs + slackMs)
   stopped.catch(() => {})
   // Calls are taken up in order: when this one is answered, the end of the process starts no new one.
   await connection.call('ping', [{}])
-  await endMembers(members, entry.pid, graceMs)
-  await stopped
-  if (table.size === 0 && entry.pid) killGroup(entry.pid, 'SIGKILL')
-  await inOrder(listChanges, () => connection.call('deleteProcessId', [entry.id]))
+  return { members, stopped, unseen: table.size === 0 }
+}
+
+async function remove(parts: EndingParts, entry: Entry): Promise<void> {
+  await parts.inOrder(listChanges, () => parts.connection.call('deleteProcessId', [entry.id]))
   await sweep(parts, entry)
   if (entry.kept) await rm(entry.kept.script, { force: true })
 }

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { GroupRef, GroupSpec, Instance, InstanceSpec } from '../../ports.ts'
 import { ticksSinceBoot } from '../../processes.ts'
-import { type EndingParts, endEntry, listChanges } from './ending.ts'
+import { type EndingParts, endEntry, listChanges, type Undisturbed } from './ending.ts'
 import {
   clusterArgv,
   clusterLaunch,
@@ -62,6 +62,7 @@ export async function startGroup(
   return instancesOf(await entriesOf(parts, group)).filter((instance) => wanted.has(instance.index))
 }
 
+/** Other groups of the project may be started while these take their time to end. */
 export async function stopGroup(
   parts: EndingParts,
   group: GroupRef,
@@ -71,7 +72,8 @@ export async function stopGroup(
   checkRef(group)
   const isMeant = ({ name }: Entry) => only?.includes(parseInstanceName(name)?.index ?? 0) ?? true
   const entries = (await entriesOf(parts, group)).filter(isMeant)
-  await Promise.all(entries.map((entry) => endEntry(parts, entry, graceMs)))
+  const undisturbed: Undisturbed = (work) => parts.inOrder(group.project, work)
+  await Promise.all(entries.map((entry) => endEntry(parts, entry, graceMs, undisturbed)))
 }
 
 /** Whatever somebody else put into this PM2 is no instance. */

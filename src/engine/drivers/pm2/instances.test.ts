@@ -127,6 +127,29 @@ describe('instances under a real PM2', () => {
     assert.deepEqual(await lab.runtime.list('stubborn'), [])
   })
 
+  test('while one takes its time to end, the next generation is started, and is left alone', async () => {
+    const command = `trap 'echo asked' TERM; echo ready; while true; do sleep 0.05; done`
+    const old = lab.group('succeeded', command, { generation: 1 })
+    const fresh = lab.group('succeeded', 'sleep 600', { generation: 2 })
+    const [instance] = await lab.runtime.start(old)
+    await output('succeeded', /ready/)
+    let ended = false
+    const stop = lab.runtime.stop(old, 20_000).then(() => {
+      ended = true
+    })
+    await output('succeeded', /asked/)
+    const [next] = await lab.runtime.start(fresh)
+    assert.equal(ended, false)
+    process.kill(instance?.pid ?? 0, 'SIGKILL')
+    await stop
+    const left = await lab.runtime.list('succeeded')
+    assert.deepEqual(
+      left.map(({ generation, pid, status }) => [generation, pid, status]),
+      [[2, next?.pid, 'online']],
+    )
+    await lab.runtime.stop(fresh, 2_000)
+  })
+
   test('nothing of an app survives its stop: children, sessions of their own, daemons of their own', async () => {
     const script = join(lab.root, 'family.sh')
     await writeFile(

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Refusal } from '../../domain/refusal.ts'
 import { createOrder } from '../../in-order.ts'
-import type { Runtime } from '../../ports.ts'
+import type { GroupRef, Runtime } from '../../ports.ts'
 import type { LogLimits } from '../../rotating-log.ts'
 import { createConnection } from './connection.ts'
 import { buryDaemon, capDaemonLog, findDaemon, limitLogs } from './daemon.ts'
@@ -95,8 +95,9 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
       clearInterval(capping)
       connection.close()
     },
-    start: (group) => inOrder(group.project, () => startGroup(parts, options, group)),
-    stop: (group, graceMs, only) => inOrder(group.project, () => stopGroup(parts, group, graceMs, only)),
+    start: (group) =>
+      inOrder(keyOf(group), () => inOrder(group.project, () => startGroup(parts, options, group))),
+    stop: (group, graceMs, only) => inOrder(keyOf(group), () => stopGroup(parts, group, graceMs, only)),
     list: async (project) => {
       const found = instancesOf(await listEntries(connection))
       return project === undefined ? found : found.filter((instance) => instance.project === project)
@@ -156,3 +157,8 @@ export function createPm2Runtime(options: Pm2RuntimeOptions): Pm2Runtime {
 const capEveryMs = 60_000
 /** From the request to go to SIGKILL, ms. */
 const daemonGraceMs = 2_000
+
+/** One call at a time for a group; no name of a project is like this. */
+function keyOf({ project, type, release, generation }: GroupRef): string {
+  return `${project} ${type} ${release} ${generation}`
+}
