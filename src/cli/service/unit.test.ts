@@ -53,7 +53,7 @@ describe('the unit of the service', () => {
     })
     assert.match(text, /^KillMode=process$/m)
     assert.match(text, /^OOMPolicy=continue$/m)
-    assert.match(text, /^Restart=always$/m)
+    assert.match(text, /^Restart=on-failure$/m)
   })
 
   test('escapes what systemd would read as something else', async () => {

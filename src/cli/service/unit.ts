@@ -35,7 +35,8 @@ ExecStart=${[node, program, 'serve', ...flags].map(word).join(' ')}
 KillMode=process
 # an app that the kernel ends for want of memory takes nobody with it
 OOMPolicy=continue
-Restart=always
+# when it is killed or fails; nodepilot stop ends it for good
+Restart=on-failure
 RestartSec=1
 TimeoutStopSec=40
 # of the server and everything it starts
