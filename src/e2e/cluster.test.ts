@@ -142,14 +142,19 @@ describe('cluster mode', { timeout: 240_000 }, () => {
   })
 
   test('when PM2 dies, or the server, all workers run once', async () => {
+    const before = (await appProcesses(pilot.home, 'shop')).map(({ pid }) => pid)
     const pid = Number(await readFile(`${pilot.home}/pm2/pm2.pid`, 'utf8'))
     process.kill(pid, 'SIGKILL')
+    // what the dead one has left answers for a moment too
     await until(
-      'it answers again',
-      async () => (await pilot.app('shop', '/who').catch(() => null))?.status === 200,
+      'two others run',
+      async () => {
+        const now = await appProcesses(pilot.home, 'shop')
+        return now.length === 2 && !now.some(({ pid }) => before.includes(pid))
+      },
       30_000,
     )
-    await until('two run', async () => (await appProcesses(pilot.home, 'shop')).length === 2)
+    await until('it answers again', async () => (await pilot.app('shop', '/who')).status === 200)
     pilot.signal('SIGKILL')
     await pilot.exited()
     assert.equal((await pilot.app('shop', '/who')).status, 200)
