@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import { isRefusal } from '../domain/refusal.ts'
 import { fallAsleep } from '../pipeline/fall-asleep.ts'
 import { isWorker } from '../pipeline/workers.ts'
 import type { TrafficReport } from '../ports.ts'
@@ -49,7 +50,9 @@ export function createIdleWatch(ctx: Context): IdleWatch {
   const lookSafely = async () => {
     if (ctx.closing.aborted) return
     await look().catch((error: unknown) => {
-      if (!ctx.closing.aborted) ctx.report.error('looking for idle projects failed', error)
+      // a front door that is away for a moment is asked again by the next look
+      if (ctx.closing.aborted || isRefusal(error, 'unavailable')) return
+      ctx.report.error('looking for idle projects failed', error)
     })
   }
 
