@@ -154,6 +154,8 @@ export async function get(port: number, ask: Ask = {}): Promise<Got> {
   const outgoing = request(options)
   outgoing.end(body)
   const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  // what of the body has not been taken when the answer is there may be lost with the router; an answer that is cut tells
+  outgoing.on('error', () => {})
   return {
     status: incoming.statusCode ?? 0,
     reason: incoming.statusMessage ?? '',
