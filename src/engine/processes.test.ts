@@ -75,7 +75,7 @@ test('a tree has children of children, and what its sessions hold after their pa
 })
 
 test('one branch can be left out of a tree', async () => {
-  const { pid, line } = await start('sh', ['-c', 'sleep 600 & echo $!; sleep 601'])
+  const { pid, line } = await start('sh', ['-c', 'sleep 600 & echo $!; exec sleep 601'])
   const whole = treeOf(processTable(), process.pid).map((row) => row.pid)
   const without = treeOf(processTable(), process.pid, pid).map((row) => row.pid)
   assert.ok(whole.includes(pid) && whole.includes(Number(line)))
@@ -83,7 +83,11 @@ test('one branch can be left out of a tree', async () => {
 })
 
 test('an environment is read as it was given', async () => {
-  const { pid } = await start('sh', ['-c', 'echo up; sleep 600'], { PATH: '/usr/bin:/bin', A: 'x=y', B: '' })
+  const { pid } = await start('sh', ['-c', 'echo up; exec sleep 600'], {
+    PATH: '/usr/bin:/bin',
+    A: 'x=y',
+    B: '',
+  })
   const environment = await environmentOf(pid)
   assert.equal(environment?.get('A'), 'x=y')
   assert.equal(environment?.get('B'), '')
@@ -106,7 +110,7 @@ test('a port that a child holds belongs to the parent as well', async () => {
 })
 
 test('a port of somebody else, or of nobody, does not belong', async () => {
-  const { pid } = await start('sh', ['-c', 'echo up; sleep 600'])
+  const { pid } = await start('sh', ['-c', 'echo up; exec sleep 600'])
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -136,7 +140,7 @@ test('the stubborn are killed after the grace time, and waiting ends with the la
 })
 
 test('a signal never meets a stranger with the pid of a process that is gone', async () => {
-  const { pid } = await start('sh', ['-c', 'echo up; sleep 600'])
+  const { pid } = await start('sh', ['-c', 'echo up; exec sleep 600'])
   const row = processRow(pid)
   assert.ok(row)
   signalAll([{ ...row, start: row.start - 1 }], 'SIGKILL')
