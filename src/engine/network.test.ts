@@ -96,7 +96,7 @@ test('a resolver that is silent is waited for so long and no longer', async (t) 
   const servers = [`127.0.0.1:${(socket.address() as AddressInfo).port}`]
   const began = performance.now()
   assert.equal(await createNetwork({ servers, timeoutMs: 300 }).resolve('shop.example'), null)
-  assert.ok(performance.now() - began < 2_000)
+  assert.ok(performance.now() - began < 5_000)
 })
 
 test('this machine knows its own addresses, and loopback is none of them', () => {

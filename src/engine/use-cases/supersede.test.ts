@@ -55,18 +55,24 @@ const fresh = () => lab.engine.projects.get('shop')
 
 const status = (number: number, project = shop) =>
   lab.store.deployments.find(project.id, number)?.status ?? 'none'
-const queued = (number: number, project = shop) =>
-  until(`deployment ${number} waits`, () => status(number, project) === 'queued')
+/** For what leaves no lines here. */
+const queued = (number: number) => until(`deployment ${number} waits`, () => status(number) === 'queued')
+
+const forTurn = 'waiting for another deployment of this project to finish'
+const forBuild = (others: string) => `waiting for ${others} on this machine`
+/** In its place in the queue: its row says `queued` from the first moment on, when it has not taken it yet. */
+const says = ({ lines }: { readonly lines: readonly string[] }, line = forTurn) =>
+  until(`it says: ${line}`, () => lines.includes(line))
 
 test('of pushes that wait only the newest is deployed, and the older ones name it', async () => {
   const install = holdInstall()
   const running = push('a')
   await install.began
   const second = push('b')
-  await queued(2)
+  await says(second)
   const third = push('c')
   assert.equal(await second.result, 'superseded')
-  await queued(3)
+  await says(third)
   install.letGo()
   assert.deepEqual([await running.result, await third.result], ['live', 'live'])
   assert.equal(status(2), 'superseded')
@@ -81,7 +87,7 @@ test('what is being built already is not superseded', async () => {
   const running = push('a')
   await install.began
   const next = push('b')
-  await queued(2)
+  await says(next)
   install.letGo()
   assert.deepEqual([await running.result, await next.result], ['live', 'live'])
 })
@@ -93,7 +99,7 @@ test('a rollback and new config vars that wait are never lost, and take nobodyâ€
   const running = push('c')
   await install.began
   const waiting = push('d')
-  await queued(4)
+  await says(waiting)
   const back = lab.engine.releases.rollback(fresh(), { release: 1 }, { who: ada })
   await queued(5)
   const vars = lab.engine.configVars.patch(fresh(), { KEY: 'new' }, true, { who: ada })
@@ -116,7 +122,7 @@ test('a redeploy gives way to a push, and never the other way round', async () =
   const running = push('b')
   await install.began
   const pushed = push('c')
-  await queued(3)
+  await says(pushed)
   const again = lab.engine.deployments.redeploy(fresh(), { who: ada })
   await queued(4)
   assert.equal(status(3), 'queued')
@@ -136,20 +142,15 @@ test('a newer push keeps the place among the builds that the older one had', asy
   const install = holdInstall()
   const [blog, wiki, docs] = [await lab.project('blog'), await lab.project('wiki'), await lab.project('docs')]
   const builds = [push('a', blog), push('a', wiki)]
-  await install.began
-  await until('two builds', () => status(1, blog) === 'running' && status(1, wiki) === 'running')
+  await until('two builds', () => install.count() === 2)
   const mine = push('a')
-  await queued(1)
+  await says(mine, forBuild('another build'))
   const later = push('a', docs)
-  await queued(1, docs)
-  assert.ok(mine.lines.includes('waiting for another build on this machine'), mine.lines.join('\n'))
-  assert.ok(later.lines.includes('waiting for 2 other builds on this machine'), later.lines.join('\n'))
+  await says(later, forBuild('2 other builds'))
   const newer = push('b')
   assert.equal(await mine.result, 'superseded')
-  await until('it waits for the same place', () =>
-    newer.lines.includes('waiting for another build on this machine'),
-  )
-  assert.ok(!newer.lines.includes('waiting for 2 other builds on this machine'), newer.lines.join('\n'))
+  await says(newer, forBuild('another build'))
+  assert.ok(!newer.lines.includes(forBuild('2 other builds')), newer.lines.join('\n'))
   install.letGo()
   for (const { result } of [...builds, newer, later]) assert.equal(await result, 'live')
 })
@@ -157,7 +158,6 @@ test('a newer push keeps the place among the builds that the older one had', asy
 test('a push with nothing to install and nothing to build does not wait for builds of others', async () => {
   const install = holdInstall()
   const builds = [push('a', await lab.project('blog')), push('a', await lab.project('wiki'))]
-  await install.began
   await until('two builds', () => install.count() === 2)
   delete lab.faults.install
   const hotfix = push('a')
@@ -194,7 +194,7 @@ test('a rollback does not wait for builds of others', async () => {
   await lab.deploy(shop, lab.commit(revisionOf('b')))
   const install = holdInstall()
   const builds = [push('a', await lab.project('blog')), push('a', await lab.project('wiki'))]
-  await install.began
+  await until('two builds', () => install.count() === 2)
   assert.equal((await lab.engine.releases.rollback(fresh(), {}, { who: ada })).status, 'live')
   install.letGo()
   for (const { result } of builds) assert.equal(await result, 'live')
@@ -203,9 +203,9 @@ test('a rollback does not wait for builds of others', async () => {
 test('who is cancelled while it waits to build gives its place up and leaves nothing behind', async () => {
   const install = holdInstall()
   const builds = [push('a', await lab.project('blog')), push('a', await lab.project('wiki'))]
-  await install.began
+  await until('two builds', () => install.count() === 2)
   const mine = push('a')
-  await queued(1)
+  await says(mine, forBuild('another build'))
   const deployment = lab.engine.deployments.find(shop, 1)
   lab.engine.deployments.cancel(shop, deployment, ada)
   assert.equal(await mine.result, 'cancelled')

@@ -14,7 +14,7 @@ interface Given {
 
 /** v1 has answered a hundred requests well; then v2 goes live. */
 async function withTwoReleases(
-  { guard = true, watchMs = 500 }: Given,
+  { guard = true, watchMs = 2_000 }: Given,
   work: (lab: Lab, project: ProjectRow) => Promise<void>,
 ): Promise<void> {
   const lab = await createLab({ watchMs })
@@ -142,7 +142,7 @@ describe('the first minute of a release', () => {
     }))
 
   test('goes on after the server was killed in it', () =>
-    withTwoReleases({ watchMs: 2_000 }, async (lab, project) => {
+    withTwoReleases({ watchMs: 5_000 }, async (lab, project) => {
       answer(lab, 60, 500)
       // the one before gives up with its signal, as with a killed server
       await lab.engine.close()

@@ -52,7 +52,7 @@ test('a fetch that is cancelled ends with all it has started, and counts until t
   leaving.abort()
   await assert.rejects(fetching, (error) => isRefusal(error, 'cancelled'))
   assert.deepEqual(processesIn(directory), [])
-  assert.ok(performance.now() - began < 2_500)
+  assert.ok(performance.now() - began < 20_000)
   assert.equal(registry.fetching(), 0)
   const homes = await readdir(bed.dependencies.tools.buildHome)
   assert.deepEqual(
