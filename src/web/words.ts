@@ -1,4 +1,5 @@
 import { asset } from './assets.ts'
+import { shownAs } from './panel/shown.ts'
 
 /** What templates say things with. Those that give markup escape whatever they are handed. */
 export const words = {
@@ -12,6 +13,7 @@ export const words = {
   plural,
   percent,
   share,
+  shownAs,
   safeUrl,
   shortRevision,
   spark,

@@ -9,6 +9,17 @@ import { type WorkTree, workTree } from '../../testing/work-tree.ts'
 
 /** A whole day's work in a browser with JavaScript turned off. */
 
+interface Project {
+  readonly healthPath: string | null
+  readonly maintenance: boolean
+  readonly maintenancePage: string | null
+  readonly graceMs: number | null
+  readonly sticky: boolean
+  readonly processes: Readonly<Record<string, number>>
+}
+
+type Vars = Readonly<Record<string, string>>
+
 let pilot: Pilot
 let browser: TestBrowser
 let admin: Visitor
@@ -56,6 +67,76 @@ test('a config var is set, and a release rolled back', async () => {
   await page.getByRole('link', { name: 'Roll back to v1' }).click()
   await page.getByRole('button', { name: 'Roll back to v1' }).click()
   await until('v1 answers again', async () => (await pilot.app('shop')).text === 'v1')
+})
+
+test('a form that was left open writes nothing back that others have changed', async () => {
+  const { page } = admin
+  const set = (path: string, body: object, method = 'PATCH') =>
+    pilot.api(`/api/project/shop${path}`, { method, body })
+  const shop = async () => (await pilot.api('/api/project/shop')).json<{ project: Project }>().project
+  const clash = (name: string, now: string) =>
+    page.getByText(`since this page was loaded: ${name} (${now})`).waitFor()
+
+  await admin.open('/projects/shop/settings')
+  await set('', { maintenance: true, maintenancePage: '\n<h1>Soon</h1>\n', graceMs: 2_000, sticky: true })
+  await page.getByLabel('Health path').fill('/up')
+  await page.getByRole('button', { name: 'Save settings' }).click()
+  await page.getByText('Saved.').waitFor()
+  const { maintenance, maintenancePage, graceMs, sticky, healthPath } = await shop()
+  assert.deepEqual(
+    { maintenance, maintenancePage, graceMs, sticky, healthPath },
+    {
+      maintenance: true,
+      maintenancePage: '\n<h1>Soon</h1>\n',
+      graceMs: 2_000,
+      sticky: true,
+      healthPath: '/up',
+    },
+  )
+
+  await set('', { healthPath: '/theirs', maintenance: false })
+  await page.getByLabel('Health path').fill('/mine')
+  await page.getByLabel('Grace period').fill('3')
+  await page.getByRole('button', { name: 'Save settings' }).click()
+  await clash('healthPath', 'it is /theirs now')
+  assert.deepEqual(
+    [(await shop()).healthPath, (await shop()).graceMs],
+    ['/theirs', 2_000],
+    'nothing is saved',
+  )
+  await page.getByRole('button', { name: 'Save settings' }).click()
+  await page.getByText('Saved.').waitFor()
+  const after = await shop()
+  assert.deepEqual([after.healthPath, after.graceMs, after.maintenance], ['/mine', 3_000, false])
+  await set('', { healthPath: null, maintenancePage: null })
+
+  await admin.open('/projects/shop')
+  await set('/scale', { web: 2 }, 'POST')
+  await page.getByLabel('web', { exact: true }).fill('3')
+  await page.getByRole('button', { name: 'Scale' }).click()
+  await clash('web', 'it is 2 now')
+  assert.equal((await shop()).processes.web, 2)
+  await set('/scale', { web: 1 }, 'POST')
+  await page.getByRole('button', { name: 'Scale' }).click()
+  await page.getByText('The processes run as asked').waitFor()
+  assert.equal((await shop()).processes.web, 1)
+
+  await set('/env?apply=false', { SECRET: 'first', OTHER: 'x' })
+  await admin.open('/projects/shop/env/vars/SECRET')
+  await set('/env?apply=false', { envVars: { SECRET: 'theirs' }, scopes: { SECRET: 'run' } })
+  await page.locator('#edit-value').fill('mine')
+  await page.getByRole('button', { name: 'Save for later' }).first().click()
+  await clash('value', 'it is another text now')
+  await page.getByRole('button', { name: 'Save for later' }).first().click()
+  await page.getByRole('heading', { name: 'Add one' }).waitFor()
+  const { envVars, scopes } = (await pilot.api('/api/project/shop/env')).json<{
+    envVars: Vars
+    scopes: Vars
+  }>()
+  assert.deepEqual([envVars.SECRET, envVars.OTHER, scopes], ['mine', 'x', { SECRET: 'run' }])
+  await set('/env?apply=false', { SECRET: null, OTHER: null })
+  assert.equal(admin.complaints.filter((one) => !/409/.test(one)).length, 0, admin.complaints.join())
+  admin.complaints.length = 0
 })
 
 test('an archive is uploaded', async () => {

@@ -14,16 +14,21 @@ import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
 import { go } from './go.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
 import { differences } from './rollback.ts'
+import { editedIn, editsIn, shownField } from './shown.ts'
 
 interface Said {
   readonly problem?: FormProblem
   readonly input?: FormFields
   /** The one whose value is to be seen, without script. */
   readonly shown?: string
-  readonly editing?: string
+  /** The one that is changed: its name, and what was sent. */
+  readonly editing?: FormFields
 }
 
-type Change = Record<string, string | null>
+interface EnvChange {
+  readonly envVars: Readonly<Record<string, string | null>>
+  readonly scopes?: Readonly<Record<string, string>>
+}
 
 /** The config vars of a project: masked, shown one by one, changed one by one or by a pasted .env file. */
 export function envPages(services: Services): Hono<Env> {
@@ -34,12 +39,7 @@ export function envPages(services: Services): Hono<Env> {
   const show = (c: Context<Env>, project: ProjectRow, said: Said = {}) => showEnv(services, c, project, said)
 
   /** Stores, and applies where the form asks for it: then the answer comes when the project runs with it. */
-  const change = async (
-    c: Context<Env>,
-    project: ProjectRow,
-    change: { readonly envVars: Change; readonly scopes?: Record<string, string> },
-    apply: boolean,
-  ) => {
+  const change = async (c: Context<Env>, project: ProjectRow, change: EnvChange, apply: boolean) => {
     const { envVars, scopes } = parse(patchEnv, change)
     await engine.configVars.patch(project, envVars, apply, { who: whoOfPage(c) }, scopes)
     return go(c, `${home(project)}?done=${apply ? 'env-applied' : 'env-stored'}`)
@@ -54,8 +54,9 @@ export function envPages(services: Services): Hono<Env> {
     const project = projectOfPage(services, c, 'project.operate')
     const input = await readForm(c)
     return submit(
-      () => change(c, project, changeOf(input), input.apply === 'yes'),
-      (problem) => show(c, project, { problem, input }),
+      () => change(c, project, changeOf(input, project), input.apply === 'yes'),
+      (problem) =>
+        show(c, project, { problem, ...(isEdit(input, project) ? { editing: input } : { input }) }),
     )
   })
 
@@ -78,7 +79,7 @@ export function envPages(services: Services): Hono<Env> {
 
   pages.get(paths.panel.envVar, signedIn, (c) => {
     const project = projectOfPage(services, c, 'project.operate')
-    return show(c, project, { editing: requireVar(project, c.req.param('name')) })
+    return show(c, project, { editing: { name: requireVar(project, c.req.param('name')) } })
   })
 
   pages.get(paths.panel.envValue, signedIn, (c) => {
@@ -146,9 +147,8 @@ async function showEnv(
       })),
       pending: live ? pendingOf(live, project) : [],
       scopes: scopeWords,
-      editing: editing ?? null,
-      editValue: editing === undefined ? '' : (readableVars[editing] ?? ''),
-      editScope: editing === undefined ? 'all' : scopeOf(envScopes, editing),
+      editing: editing ? { ...editing, ...shownOf(project, editing.name), ...editedIn(editing) } : null,
+      editShown: editing && shownOf(project, editing.name),
       input,
       problem,
     },
@@ -170,11 +170,19 @@ function pendingOf(live: Release, project: ProjectRow) {
   return differences(varsAtRun(live), varsAtRun(project))
 }
 
+/** What the form that changes one is filled with; one that cannot be read is empty there, and set anew. */
+function shownOf({ readableVars, lockedVars, envScopes }: ProjectRow, name = ''): FormFields {
+  if (lockedVars.includes(name)) return { scope: scopeOf(envScopes, name) }
+  if (!Object.hasOwn(readableVars, name)) return {}
+  return { value: readableVars[name], scope: scopeOf(envScopes, name) }
+}
+
+function isEdit({ name = '', ...input }: FormFields, { readableVars, lockedVars }: ProjectRow): boolean {
+  return shownField in input && (Object.hasOwn(readableVars, name) || lockedVars.includes(name))
+}
+
 /** One variable of its own fields, or a pasted file. */
-function changeOf(input: FormFields): {
-  readonly envVars: Change
-  readonly scopes?: Record<string, string>
-} {
+function changeOf(input: FormFields, project: ProjectRow): EnvChange {
   if (input.env !== undefined) {
     const values = parseDotEnv(input.env)
     if (Object.keys(values).length > 0) return { envVars: values }
@@ -182,10 +190,19 @@ function changeOf(input: FormFields): {
       fields: [{ field: 'env', message: 'there is no NAME=value in it' }],
     })
   }
-  // a browser sends line ends as CRLF
   const name = (input.name ?? '').trim()
-  const envVars = { [name]: (input.value ?? '').replaceAll('\r\n', '\n') }
-  return { envVars, ...(input.scope === undefined ? {} : { scopes: { [name]: input.scope } }) }
+  const { value, scope } =
+    shownField in input ? editsOf(input, shownOf(project, name)) : { value: '', ...input }
+  return {
+    // a browser sends line ends as CRLF
+    envVars: value === undefined ? {} : { [name]: value.replaceAll('\r\n', '\n') },
+    ...(scope === undefined ? {} : { scopes: { [name]: scope } }),
+  }
+}
+
+function editsOf(input: FormFields, now: FormFields): FormFields {
+  const edits = editsIn(input, now, { secret: true })
+  return now.value === undefined ? { value: input.value, ...edits } : edits
 }
 
 function requireVar(project: ProjectRow, name = ''): string {

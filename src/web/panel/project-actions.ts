@@ -14,6 +14,7 @@ import { readForm, submit } from './form.ts'
 import { go } from './go.ts'
 import { showOverview } from './overview.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
+import { editsIn } from './shown.ts'
 
 /** What the buttons of a project's page do. A refusal is shown on that page. */
 export function projectActionPages(services: Services): Hono<Env> {
@@ -60,8 +61,10 @@ export function projectActionPages(services: Services): Hono<Env> {
     return back(c, project, on ? 'maintenance-on' : 'maintenance-off')
   })
   act(paths.panel.scale, 'project.operate', async (c, project) => {
-    const counts = Object.entries(await readForm(c)).map(([type, count]) => [type, Number(count || 'none')])
-    await engine.processes.scale(project, parse(scale, Object.fromEntries(counts)), whoOfPage(c))
+    const { processes } = await engine.projects.show(project)
+    const edits = Object.entries(editsIn(await readForm(c), asFields(processes)))
+    const counts = Object.fromEntries(edits.map(([type, count]) => [type, Number(count || 'none')]))
+    if (edits.length > 0) await engine.processes.scale(project, parse(scale, counts), whoOfPage(c))
     return back(c, project, 'scaled')
   })
   act(paths.panel.upload, 'project.deploy', async (c, project) => {
@@ -95,4 +98,8 @@ export async function begin(
 ): Promise<string> {
   const number = await beginDeployment(services, c, project, deploy)
   return `/projects/${project.name}/deploys/${number}`
+}
+
+function asFields(counts: Readonly<Record<string, number>>) {
+  return Object.fromEntries(Object.entries(counts).map(([type, count]) => [type, String(count)]))
 }

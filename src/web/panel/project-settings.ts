@@ -13,6 +13,7 @@ import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
 import { fieldsIn, fieldsOf, settingGroups, settingsOf } from './settings-fields.ts'
 import { requireTyped } from './settings-users.ts'
+import { editedIn, editsIn, shownField } from './shown.ts'
 
 interface Said {
   readonly problem?: FormProblem
@@ -37,6 +38,8 @@ export function projectSettingsPages(services: Services): Hono<Env> {
   const pages = new Hono<Env>()
   const signedIn = requireSession(services)
   const addressOfPage = (project: ProjectRow) => paths.panel.projectSettings.replace(':id', project.name)
+  const roleOf = (project: ProjectRow, username: string): string | undefined =>
+    engine.members.list(project).find((member) => member.username === username)?.role
 
   const show = async (c: Context<Env>, project: ProjectRow, { problem, input }: Said = {}) => {
     const actor = c.get('actor')
@@ -49,6 +52,7 @@ export function projectSettingsPages(services: Services): Hono<Env> {
         title: `Settings of ${project.displayName}`,
         action: addressOfPage(project),
         input: { ...formOf(project), ...input },
+        shown: formOf(project),
         problem,
         done: doneWords[c.req.query('done') ?? ''],
         settingCards: settingGroups.map((title) => ({ title, fields: fieldsIn(title) })),
@@ -64,32 +68,50 @@ export function projectSettingsPages(services: Services): Hono<Env> {
     )
   }
 
-  /** A form of this page: what it does, and what is said once it is done. */
+  /** A form of this page: what it does, what is said once it is done, and what stays in it where it is refused. */
   const form = (
     path: string,
     action: Action,
     done: string,
     work: (c: Context<Env>, project: ProjectRow, input: FormFields) => unknown,
+    kept: (input: FormFields) => FormFields = (input) => input,
   ) =>
     pages.post(path, signedIn, async (c) => {
-      const project = projectOfPage(services, c, action)
       const input = await readForm(c)
+      const project = projectOfPage(services, c, action)
       return submit(
         async () => {
           await work(c, project, input)
           return c.redirect(done.startsWith('/') ? done : `${addressOfPage(project)}?done=${done}`, 303)
         },
-        (problem) => show(c, project, { problem: withFormNames(problem), input }),
+        (problem) => show(c, project, { problem: withFormNames(problem), input: kept(input) }),
       )
     })
 
   pages.get(paths.panel.projectSettings, signedIn, (c) => show(c, projectOfPage(services, c, 'project.read')))
 
-  form(paths.panel.projectSettings, 'project.manage', 'saved', (c, project, input) =>
-    engine.projects.change(project, toChange(parse(schemas.changeProject, changeOf(input))), whoOfPage(c)),
+  form(
+    paths.panel.projectSettings,
+    'project.manage',
+    'saved',
+    (c, project, input) => {
+      const edits = changeOf(editsIn(input, formOf(project)))
+      if (Object.keys(edits).length === 0) return
+      return engine.projects.change(project, toChange(parse(schemas.changeProject, edits)), whoOfPage(c))
+    },
+    editedIn,
   )
-  form(paths.panel.members, 'project.manage', 'member', (c, project, { username = '', role }) =>
-    engine.members.put(project, username.trim(), parse(schemas.putMember, { role }).role, whoOfPage(c)),
+  form(
+    paths.panel.members,
+    'project.manage',
+    'member',
+    (c, project, input) => {
+      const username = input.username?.trim() ?? ''
+      const { role } = isInvitation(input) ? input : editsIn(input, { role: roleOf(project, username) })
+      if (role === undefined && !isInvitation(input)) return
+      return engine.members.put(project, username, parse(schemas.putMember, { role }).role, whoOfPage(c))
+    },
+    (input) => (isInvitation(input) ? input : {}),
   )
   form(paths.panel.removeMember, 'project.manage', 'member', (c, project) =>
     engine.members.remove(project, c.req.param('username') ?? '', whoOfPage(c)),
@@ -119,21 +141,36 @@ export function formOf(project: ProjectRow): FormFields {
   }
 }
 
-/** The fields of the form as the API would be sent them: empty means none, seconds are milliseconds. */
-export function changeOf(input: FormFields): object {
-  const number = (text: string | undefined) => (text?.trim() ? Number(text) : null)
+/** Fields of the form as the API would be sent them: empty means none, seconds are milliseconds. */
+export function changeOf({ bootTimeoutSeconds, ...input }: FormFields): object {
+  const columns = Object.entries(readers).flatMap(([name, read]) =>
+    input[name] === undefined ? [] : [[name, read(input[name].trim())] as const],
+  )
   return {
-    displayName: input.displayName ?? '',
-    startCommand: input.startCommand?.trim() ?? '',
-    ...(input.deployBranch?.trim() ? { deployBranch: input.deployBranch.trim() } : {}),
-    healthPath: input.healthPath?.trim() || null,
-    bootTimeoutMs: Math.round((number(input.bootTimeoutSeconds) ?? 0) * 1000),
-    keepReleases: number(input.keepReleases),
-    memoryLimitMb: number(input.memoryLimitMb),
-    privateModules: input.privateModules === 'yes',
-    overlapWorkers: input.overlapWorkers === 'yes',
+    ...Object.fromEntries(columns),
+    ...(bootTimeoutSeconds !== undefined && { bootTimeoutMs: Math.round(Number(bootTimeoutSeconds) * 1000) }),
     ...settingsOf(input),
   }
+}
+
+const text = (given: string) => given
+const number = (given: string) => (given === '' ? null : Number(given))
+const yes = (given: string) => given === 'yes'
+
+const readers: Readonly<Record<string, (given: string) => unknown>> = {
+  displayName: text,
+  startCommand: text,
+  deployBranch: text,
+  healthPath: (given) => given || null,
+  keepReleases: number,
+  memoryLimitMb: number,
+  privateModules: yes,
+  overlapWorkers: yes,
+}
+
+/** Beside the members that are there, each with a form for its role. */
+function isInvitation(input: FormFields): boolean {
+  return !(shownField in input)
 }
 
 function withFormNames(problem: FormProblem): FormProblem {

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono'
 import type { Action } from '../../engine/domain/access.ts'
+import type { Remote } from '../../engine/domain/remote.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import type { RemoteWithSecret } from '../../engine/use-cases/remotes.ts'
 import { putRemote } from '../api/schemas.ts'
@@ -13,6 +14,7 @@ import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
 import { go } from './go.ts'
 import { begin } from './project-actions.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
+import { editedIn, editsIn } from './shown.ts'
 
 interface Said {
   readonly problem?: FormProblem
@@ -30,7 +32,7 @@ export function remotePages(services: Services): Hono<Env> {
   const show = async (c: Context<Env>, project: ProjectRow, said: Said = {}) => {
     const remote = engine.remotes.find(project)
     const shown = remote && presentRemote(services, project, remote)
-    const given = { url: shown?.url ?? '', branch: remote?.branch ?? '', username: shown?.username ?? '' }
+    const given = fieldsOf(remote)
     return page(
       c,
       'remote/show',
@@ -39,6 +41,7 @@ export function remotePages(services: Services): Hono<Env> {
         title: `Remote of ${project.displayName}`,
         remote: shown,
         input: { ...given, ...said.input },
+        shown: given,
         deliveries: engine.remotes.deliveries(project).map((one) => presentDelivery(services, project, one)),
         problem: said.problem,
         webhookSecret: said.webhookSecret ?? null,
@@ -57,16 +60,17 @@ export function remotePages(services: Services): Hono<Env> {
       const input = await readForm(c)
       return submit(
         () => work(c, project, input),
-        (problem) => show(c, project, { problem, input }),
+        (problem) => show(c, project, { problem, input: editedIn(input) }),
       )
     })
   const showSecret = (c: Context<Env>, project: ProjectRow, { webhookSecret }: RemoteWithSecret) =>
     show(c, project, { webhookSecret })
 
   pages.get(paths.panel.remote, signedIn, (c) => show(c, projectOfPage(services, c, 'project.read')))
-  form(paths.panel.remote, 'project.manage', (c, project, input) =>
-    showSecret(c, project, engine.remotes.set(project, parse(putRemote, changeOf(input)), whoOfPage(c))),
-  )
+  form(paths.panel.remote, 'project.manage', (c, project, input) => {
+    const change = changeOf(input, fieldsOf(engine.remotes.find(project)))
+    return showSecret(c, project, engine.remotes.set(project, parse(putRemote, change), whoOfPage(c)))
+  })
   form(paths.panel.remoteSecret, 'project.manage', (c, project) =>
     showSecret(c, project, engine.remotes.renewSecret(project, whoOfPage(c))),
   )
@@ -85,13 +89,23 @@ export function remotePages(services: Services): Hono<Env> {
   return pages
 }
 
-/** An empty token stays as it is: what is stored is not shown, so it cannot be sent back. */
-function changeOf({ url = '', branch, username, token, noToken, forgetHosts }: FormFields): object {
+function fieldsOf(remote: Remote | null) {
+  return { url: remote?.url ?? '', branch: remote?.branch ?? '', username: remote?.username ?? '' }
+}
+
+/**
+ * An empty token stays as it is: what is stored is not shown, so it cannot be sent back. One that is given is for the
+ * address that was shown, and for no other.
+ */
+function changeOf(input: FormFields, now: FormFields): object {
+  const { token, noToken, forgetHosts } = input
   const given = token?.trim() ? token.trim() : undefined
+  const bound = given !== undefined || forgetHosts === 'yes' ? ['url'] : []
+  const { url = '', branch = '', username = '' } = { ...now, ...editsIn(input, now, { bound }) }
   return {
     url: url.trim(),
-    branch: branch?.trim() || null,
-    ...(username?.trim() && { username: username.trim() }),
+    branch: branch.trim() || null,
+    ...(username.trim() && { username: username.trim() }),
     ...(noToken === 'yes' ? { token: null } : given !== undefined && { token: given }),
     forgetHosts: forgetHosts === 'yes',
   }

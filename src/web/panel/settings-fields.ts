@@ -245,11 +245,13 @@ export function fieldsOf(settings: ProjectSettings): FormFields {
   return Object.fromEntries(shown) as FormFields
 }
 
-/** The fields of the form as the API would be sent them: empty means none. */
+/** Those of the fields that are settings, as the API would be sent them: empty means none. */
 export function settingsOf(input: FormFields): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(settingFields).map(([name, field]) => [name, readField(field, input[name]?.trim() ?? '')]),
-  )
+  const given = Object.entries(settingFields).flatMap(([name, field]) => {
+    const text = input[name]
+    return text === undefined ? [] : [[name, readField(field, text.trim())] as const]
+  })
+  return Object.fromEntries(given)
 }
 
 function readField(field: SettingField, text: string): unknown {

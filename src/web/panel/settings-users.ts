@@ -8,6 +8,7 @@ import { page } from '../render.ts'
 import type { Env, Services } from '../services.ts'
 import { addressOf, requireSession } from '../session.ts'
 import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
+import { editsIn } from './shown.ts'
 
 const doneWords: Readonly<Record<string, string>> = {
   added: 'The user is added.',
@@ -65,8 +66,9 @@ export function userPages(services: Services): Hono<Env> {
     const form = await readForm(c)
     return submit(
       async () => {
-        const change = parse(schemas.changeUser, { role: form.role })
-        await users.change(c.get('actor'), numberOf(c), change, addressOf(c))
+        const { role } = editsIn(form, { role: users.get(numberOf(c)).role })
+        const change = parse(schemas.changeUser, { role })
+        if (role !== undefined) await users.change(c.get('actor'), numberOf(c), change, addressOf(c))
         return c.redirect(`${paths.panel.users}?done=role`, 303)
       },
       (problem) => list(c, problem),

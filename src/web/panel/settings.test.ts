@@ -8,11 +8,12 @@ import { changeOf, formOf } from './project-settings.ts'
 import { byProject } from './server.ts'
 import { nameOfAgent } from './settings-account.ts'
 import { changesOf } from './settings-audit.ts'
+import { editsIn, shownAs, shownField } from './shown.ts'
 
 const row = {
   displayName: 'Shop',
   startCommand: '',
-  deployBranch: null,
+  deployBranch: 'main',
   healthPath: null,
   bootTimeoutMs: 60_000,
   keepReleases: null,
@@ -27,7 +28,7 @@ const row = {
 } as ProjectRow
 
 test('a project that is shown and sent back unchanged stays as it is', () => {
-  const { deployBranch: _, settings, ...columns } = row
+  const { settings, ...columns } = row
   assert.deepEqual(changeProject.parse(changeOf(formOf(row))), { ...columns, ...settings })
 })
 
@@ -37,6 +38,21 @@ test('fields that are empty or no numbers are refused or mean none, never 0', ()
   assert.equal(change({ memoryLimitMb: 'much' }).success, false)
   assert.equal(change({ bootTimeoutSeconds: '' }).success, false)
   assert.equal(change({ displayName: '' }).success, false)
+})
+
+test('of a form only what was changed in it counts, however its lines were ended', () => {
+  const shown = { name: 'Shop', text: 'a\nb', box: 'yes', other: '1' }
+  const sent = { [shownField]: shownAs(shown), name: 'Shop', text: 'a\r\nb', other: '2' }
+  assert.deepEqual(editsIn(sent, { ...shown, name: 'Theirs', text: 'c' }), { box: '', other: '2' })
+  assert.deepEqual(editsIn(sent, { ...shown, other: '2' }), { box: '', other: '2' }, 'both want the same')
+  const conflict = (word: string) => ({ code: 'conflict', message: new RegExp(word) })
+  assert.throws(() => editsIn(sent, { ...shown, other: '3' }), conflict('other .it is 3 now'))
+  assert.throws(() => editsIn(sent, { ...shown, other: '3' }, { secret: true }), conflict('another text'))
+  assert.throws(() => editsIn(sent, {}), conflict('box .it is gone now., other'))
+  assert.throws(() => editsIn(sent, { ...shown, name: 'Theirs' }, { bound: ['name'] }), conflict('Theirs'))
+  for (const marks of [undefined, '', '{', 'null', '7']) {
+    assert.throws(() => editsIn({ ...sent, [shownField]: marks }, shown), { code: 'malformed' })
+  }
 })
 
 test('a table of metrics says nothing where nothing was measured', () => {
