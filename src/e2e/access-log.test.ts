@@ -44,8 +44,11 @@ describe('the access log', { timeout: 120_000 }, () => {
     })
     assert.equal(found[0]?.instance, 'access.1')
     assert.match(found[0]?.line ?? '', /"GET \/cart HTTP\/1\.1" 200 /)
-    const own = await logs('')
-    assert.ok(own.length > 0 && own.every(({ instance }) => instance === 'web.1'))
+    const own = await until('what the app says', async () => {
+      const lines = await logs('')
+      return lines.length > 0 && lines
+    })
+    assert.ok(own.every(({ instance }) => instance === 'web.1'))
     const page = await ask(pilot.url, '/projects/shop/logs?type=access', {
       headers: { cookie: `nodepilot=${pilot.token}` },
     })

@@ -37,10 +37,15 @@ describe('backup and restore', { timeout: 300_000 }, () => {
   const list = async (pilot: Pilot) =>
     answered(await pilot.api('/api/system/backups')).json<{ backups: Backup[] }>().backups
   const eventually = (pilot: Pilot, project: string, text: string) =>
-    until(`${project} to answer`, async () => {
-      const answer: Answer = await pilot.app(project)
-      return answer.status === 200 && answer.text === text ? answer : undefined
-    })
+    // a restored project is installed and built again first
+    until(
+      `${project} to answer`,
+      async () => {
+        const answer: Answer = await pilot.app(project)
+        return answer.status === 200 && answer.text === text ? answer : undefined
+      },
+      60_000,
+    )
 
   before(async () => {
     folder = await temporaryDirectory('saved')
@@ -154,10 +159,11 @@ describe('backup and restore', { timeout: 300_000 }, () => {
         [['feature--shop', 'feature']],
       )
       assert.ok((previews[0]?.usedAt ?? '') > made.createdAt, 'its idle days begin with the restore')
-      const asleep = await until('asleep to be built', async () => {
+      const built = async () => {
         const project = await projectOf(pilot, 'asleep')
         return project.release === 2 && project.status === 'stopped' ? project : undefined
-      })
+      }
+      const asleep = await until('asleep to be built', built, 60_000)
       assert.equal(asleep.deploying, false)
       assert.equal((await projectOf(pilot, 'empty')).release, null)
       assert.equal((await pilot.app('shop', '/', { host: 'shop.example' })).text, '/remembered')

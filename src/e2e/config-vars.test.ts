@@ -263,8 +263,10 @@ describe('config vars', { timeout: 180_000 }, () => {
   async function withoutKeys(home: string): Promise<void> {
     const lost = await startPilot({ home })
     try {
-      const failed = await until('the attempt to build it again', async () =>
-        (await deploymentsOf(lost, 'shop')).find(({ status }) => status === 'failed'),
+      const failed = await until(
+        'the attempt to build it again',
+        async () => (await deploymentsOf(lost, 'shop')).find(({ status }) => status === 'failed'),
+        60_000,
       )
       assert.match(failed.error?.message ?? '', /no key for: TOKEN, AT_RUN, AT_BUILD/)
       answered(await lost.api('/api/project/list'))
@@ -280,6 +282,7 @@ describe('config vars', { timeout: 180_000 }, () => {
       await until(
         'the project to be built again',
         async () => (await lost.app('shop')).status === 200 || undefined,
+        60_000,
       )
       assert.deepEqual((await lost.app('shop')).json<{ run: string[] }>().run, ['TOKEN'])
     } finally {
@@ -293,6 +296,7 @@ describe('config vars', { timeout: 180_000 }, () => {
       await until(
         'the project to be built again',
         async () => (await found.app('shop')).status === 200 || undefined,
+        60_000,
       )
       const { envVars } = answered(await found.api('/api/project/shop/env')).json<{
         envVars: { TOKEN: string }

@@ -26,7 +26,7 @@ interface ShownRelease {
   readonly available: boolean
 }
 
-describe('deployments and releases', { timeout: 240_000 }, () => {
+describe('deployments and releases', { timeout: 300_000 }, () => {
   let pilot: Pilot
   let folder: string
   const trees: WorkTree[] = []
@@ -79,7 +79,7 @@ describe('deployments and releases', { timeout: 240_000 }, () => {
     const [running] = await deploymentsOf(pilot, 'logs')
     assert.equal(running?.status, 'running')
     const log = `/api/project/logs/deployments/${running?.number}/log`
-    assert.match(answered(await pilot.api(log)).text, /build began/)
+    await until('its output', async () => answered(await pilot.api(log)).text.includes('| build began'))
     const followed = follow(`${log}?follow=1`)
     await until('the first events', () => followed.text().includes('| build began'))
     assert.doesNotMatch(followed.text(), /^data: {3}\| build ended/m)

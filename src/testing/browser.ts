@@ -52,7 +52,8 @@ async function visit(browser: Browser, pilot: Pilot, options: VisitorOptions): P
     viewport: { width: options.width ?? 1280, height: 800 },
     reducedMotion: 'reduce',
   })
-  context.setDefaultTimeout(15_000)
+  // a guard against a hang: a deploy on a busy machine takes its time
+  context.setDefaultTimeout(30_000)
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   const watched = await watchedPage(context)
   const user = options.as === undefined ? { username: pilot.user, password: pilot.password } : options.as

@@ -4,12 +4,13 @@ const everyMs = 25
 
 /**
  * Asks again and again until the answer is truthy, and returns it. Throws after `ms` with what was waited for
- * and the last answer or error. For conditions nobody announces; where there is an event, await the event.
+ * and the last answer or error. For conditions nobody announces; where there is an event, await the event. The
+ * limit is a guard against a hang, not a measure: a busy machine takes its time.
  */
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,
-  ms = 15_000,
+  ms = 30_000,
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
   const end = performance.now() + ms
   for (;;) {
