@@ -78,7 +78,7 @@ test('a command that does not exist is an error', async () => {
 test('a time limit ends the whole group and is refused as timeout', async () => {
   let child = 0
   const running = sh('sleep 60 & echo $!; wait', {
-    timeoutMs: 200,
+    timeoutMs: 2_000,
     onLine: (line) => {
       child = Number(line)
     },

@@ -47,6 +47,7 @@ export async function createLab(
     readonly keepReleases?: number
     readonly cronRuns?: number
     readonly watchMs?: number
+    readonly drainMs?: number
     readonly clock?: () => number
   } = {},
 ) {
@@ -108,7 +109,7 @@ export async function createLab(
       buildMemoryBytes: 1_000_000_000,
       buildProcesses: 1_000,
       minFreeDiskBytes: 0,
-      drainMs: 200,
+      drainMs: options.drainMs ?? 200,
       watchMs: options.watchMs ?? 60_000,
       sleepMinuteMs: 60_000,
     },

@@ -9,9 +9,9 @@ import { groupsOf } from './discard.ts'
 async function withReleases(
   count: number,
   work: (lab: Lab, project: ProjectRow) => Promise<void>,
-  keepReleases = 2,
+  drainMs = 200,
 ): Promise<void> {
-  const lab = await createLab({ keepReleases })
+  const lab = await createLab({ keepReleases: 2, drainMs })
   try {
     const project = await lab.project()
     for (let i = 0; i < count; i++) {
@@ -77,43 +77,51 @@ test('a link goes with the files it leads to', async () => {
 })
 
 test('an old process ends only after its last request', async () => {
-  await withReleases(1, async (lab, project) => {
-    const endpoint = lab.router.route('shop.localhost')?.endpoints[0]
-    assert.ok(endpoint)
-    const finish = lab.router.begin(endpoint)
-    await lab.deploy(project, lab.commit(revisionOf('b')))
-    assert.equal(await lab.visit('shop.localhost'), '200 v2')
-    assert.equal((await lab.memory.list()).length, 2)
-    finish()
-    await until('the old one has ended', async () => (await lab.memory.list()).length === 1)
-  })
+  await withReleases(
+    1,
+    async (lab, project) => {
+      const endpoint = lab.router.route('shop.localhost')?.endpoints[0]
+      assert.ok(endpoint)
+      const finish = lab.router.begin(endpoint)
+      await lab.deploy(project, lab.commit(revisionOf('b')))
+      assert.equal(await lab.visit('shop.localhost'), '200 v2')
+      assert.equal((await lab.memory.list()).length, 2)
+      finish()
+      await until('the old one has ended', async () => (await lab.memory.list()).length === 1)
+    },
+    60_000,
+  )
 })
 
 test('who waits behind a long deployment keeps no other project from being tidied, and is tidied after it', async () => {
-  await withReleases(2, async (lab, shop) => {
-    const other = await lab.project('other')
-    const endpoint = lab.router.route('shop.localhost')?.endpoints[0]
-    assert.ok(endpoint)
-    const finish = lab.router.begin(endpoint)
-    await lab.deploy(shop, lab.commit(revisionOf('c')))
-    let letGo = () => {}
-    const installing = new Promise<void>((begun) => {
-      lab.faults.install = () => {
-        begun()
-        return new Promise((resolve) => (letGo = resolve))
-      }
-    })
-    const long = lab.deploy(shop, lab.commit(revisionOf('d')))
-    await installing
-    delete lab.faults.install
-    finish()
-    for (const letter of ['e', 'f', 'g']) await lab.deploy(other, lab.commit(revisionOf(letter)))
-    await until('other is tidied', async () => (await lab.releasesOnDisk('other')).join() === '2,3')
-    assert.ok((await lab.releasesOnDisk('shop')).includes('1'), 'shop is at work')
-    letGo()
-    await long
-    await until('shop is tidied', async () => (await lab.releasesOnDisk('shop')).join() === '3,4')
-  })
+  await withReleases(
+    2,
+    async (lab, shop) => {
+      const other = await lab.project('other')
+      const endpoint = lab.router.route('shop.localhost')?.endpoints[0]
+      assert.ok(endpoint)
+      const finish = lab.router.begin(endpoint)
+      await lab.deploy(shop, lab.commit(revisionOf('c')))
+      let letGo = () => {}
+      const installing = new Promise<void>((begun) => {
+        lab.faults.install = () => {
+          begun()
+          return new Promise((resolve) => (letGo = resolve))
+        }
+      })
+      const long = lab.deploy(shop, lab.commit(revisionOf('d')))
+      await installing
+      delete lab.faults.install
+      finish()
+      for (const letter of ['e', 'f', 'g']) await lab.deploy(other, lab.commit(revisionOf(letter)))
+      await until('other is tidied', async () => (await lab.releasesOnDisk('other')).join() === '2,3')
+      assert.ok((await lab.releasesOnDisk('shop')).includes('1'), 'shop is at work')
+      letGo()
+      await long
+      await until('shop is tidied', async () => (await lab.releasesOnDisk('shop')).join() === '3,4')
+    },
+    60_000,
+  )
 })
 
 test('a request that outlasts the drain is cut off, and the server says so', async () => {
