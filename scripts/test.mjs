@@ -15,7 +15,8 @@ import { install } from './install.mjs'
 import { endProcessesOf, processesOf } from './processes.mjs'
 import { Failure, root, runAsScript } from './script.mjs'
 
-const timeoutMs = 300_000
+/** Of a file, and of a test: against what hangs, on machines that stall as well. */
+const timeoutMs = 600_000
 const concurrency = 2
 
 async function test(args) {

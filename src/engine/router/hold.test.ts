@@ -86,6 +86,22 @@ test('a hold outlives the router: after SIGKILL requests wait on, for no longer 
   assert.equal((await get(fourth.port)).body, 'new')
 })
 
+test('who is held at a router that ends goes on when the next one is told that the hold is over', async (t) => {
+  const first = await startRouterProcess(t)
+  const old = await startApp(t, (_, response) => response.end('old'))
+  await first.routes({ endpoints: [old] })
+  await first.client.hold('shop', 30_000)
+  await old.close()
+  const waiting = get(first.port)
+  await until(async () => ((await first.client.hold('shop', 30_000)).waiting === 1 ? true : null))
+  first.child.kill('SIGTERM')
+  const second = await startRouterProcess(t, { folder: first.folder, port: first.port })
+  const next = await startApp(t, (_, response) => response.end('new'))
+  await second.client.apply(table([next]))
+  assert.deepEqual(await second.client.hold('shop', 0), { waiting: 0 })
+  assert.equal((await waiting).body, 'new')
+})
+
 function table(endpoints: readonly Endpoint[]): RouteTable {
   const route = { hosts: ['shop.localhost'], project: 'shop', release: 2, state: 'running' } as const
   return { version: 2, baseDomain: 'localhost', routes: [{ ...route, endpoints }] }

@@ -77,9 +77,14 @@ export class Holds {
     }
   }
 
-  /** Projects that are gone are held no longer. */
+  /** All but these are held no longer. */
   keep(projects: ReadonlySet<string>): void {
     for (const project of this.#byProject.keys()) if (!projects.has(project)) this.set(project, 0)
+  }
+
+  /** Those that wait are told to come again. */
+  giveUp(): void {
+    for (const hold of this.#byProject.values()) hold.expire()
   }
 }
 
@@ -109,10 +114,11 @@ export class Hold {
   last(ms: number, then?: () => void): void {
     this.#over = false
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(then ?? (() => this.#expire()), ms)
+    this.#timer = setTimeout(then ?? (() => this.expire()), ms)
   }
 
-  #expire(): void {
+  /** Those that wait have waited in vain, as whoever comes next. */
+  expire(): void {
     this.#over = true
     this.#wake(false)
   }

@@ -22,6 +22,8 @@ export interface TimeLimits {
   readonly keepAliveMs: number
   /** For a project that sleeps to wake up. */
   readonly wakeMs: number
+  /** For requests to finish when the router is asked to end. */
+  readonly endMs: number
 }
 
 export const timeLimits: TimeLimits = {
@@ -30,6 +32,7 @@ export const timeLimits: TimeLimits = {
   writeIdleMs: 300_000,
   keepAliveMs: 65_000,
   wakeMs: 30_000,
+  endMs: 10_000,
 }
 
 /** How long an answer that ends its connection is given to arrive, ms. */
@@ -40,7 +43,7 @@ export function clientLimits({
   bodyIdleMs,
   writeIdleMs,
   keepAliveMs,
-}: Omit<TimeLimits, 'wakeMs'>): ClientLimits {
+}: Omit<TimeLimits, 'wakeMs' | 'endMs'>): ClientLimits {
   return {
     head: { line: 16_384, size: 32_768, fields: 256 },
     longest: {

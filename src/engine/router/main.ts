@@ -8,9 +8,6 @@ import { type RunningRouter, startRouter } from './router.ts'
  * it imports little and holds no state that the server could not send again.
  */
 
-/** How long requests may finish after SIGTERM, ms. */
-const graceMs = 10_000
-
 async function main(): Promise<void> {
   // Sockets and files are for the owner alone from the moment they exist.
   process.umask(0o077)
@@ -22,7 +19,7 @@ async function main(): Promise<void> {
   const end = async () => {
     if (ending) return
     ending = true
-    await (await router)?.end(graceMs)
+    await (await router)?.end()
     process.exit(0)
   }
   process.on('SIGTERM', end)

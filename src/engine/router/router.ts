@@ -13,12 +13,13 @@ import { loadKept, openKept } from './kept-file.ts'
 import { timeLimits } from './limits.ts'
 import { Routing } from './routing.ts'
 import { createStaticHost } from './static-host.ts'
+import { followSuccessor } from './successor.ts'
 import { parseTable } from './table.ts'
 import { Traffic } from './traffic.ts'
 
 export interface RunningRouter {
-  /** Stops accepting at once, lets requests finish for `graceMs` at most. */
-  end(graceMs: number): Promise<void>
+  /** Stops accepting at once, lets requests finish within the limit. */
+  end(): Promise<void>
 }
 
 export interface RouterOptions {
@@ -92,7 +93,7 @@ export async function startRouter({
     throw error
   }
   return {
-    async end(graceMs) {
+    async end() {
       door.shut()
       state.close()
       keptHolds.close()
@@ -100,7 +101,13 @@ export async function startRouter({
       control.close()
       routing.wakes.end()
       files.server.close()
-      await front.end(graceMs)
+      const kept = {
+        table: { file: tableFile.file, load: () => loadKept(tableFile, parseTable) },
+        holds: { file: holdsFile.file, load: () => loadKept(holdsFile, parseHolds) },
+      }
+      const forget = followSuccessor(routing, kept, limits.endMs)
+      await front.end(limits.endMs)
+      forget()
       accessLog.end()
       files.server.closeAllConnections()
       control.closeAllConnections()

@@ -124,6 +124,12 @@ export class Routing {
     return { kind: 'upstream', project, release, upstream, remember }
   }
 
+  /** Requests that wait for a project to wake or to be switched are told to come again. */
+  giveUpWaiting(): void {
+    this.wakes.giveUp()
+    this.holds.giveUp()
+  }
+
   /** Closes connections that have been idle for too long, ms of performance.now(). */
   sweep(now: number): void {
     this.upstreams.sweep(now)

@@ -134,15 +134,44 @@ test('a router that was killed still knows who sleeps, and is listened to again'
   assert.equal((await waiting).body, 'here')
 })
 
-test('a router that ends tells those that wait to come again, and makes room at once', async (t) => {
-  const router = await startRouterProcess(t)
+test('who waits at a router that ends is answered when the next one knows that the project is awake', async (t) => {
+  const first = await startRouterProcess(t)
+  const asked = listen(t, first)
+  await first.routes(asleep, { ...asleep, project: 'blog' })
+  const waiting = [get(first.port), get(first.port, { method: 'POST', body: 'x'.repeat(300_000) })]
+  const other = get(first.port, { host: 'blog.localhost' })
+  await asked.times(2)
+  await until(async () => ((await first.client.status()).open === 3 ? true : null))
+  first.child.kill('SIGTERM')
+  const exited = once(first.child, 'exit')
+  const second = await startRouterProcess(t, { folder: first.folder, port: first.port })
+  const app = await startApp(t, async (incoming, response) => {
+    let size = 0
+    for await (const chunk of incoming) size += chunk.length
+    response.end(`woken ${size}`)
+  })
+  await second.routes({ endpoints: [app] }, { ...asleep, project: 'blog' })
+  const bodies = (await Promise.all(waiting)).map(({ status, body }) => `${status} ${body}`)
+  assert.deepEqual(bodies, ['200 woken 0', '200 woken 300000'])
+  assert.equal(first.child.exitCode, null, 'one still waits')
+  await second.routes({ endpoints: [app] }, { project: 'blog', endpoints: [app] })
+  assert.equal((await other).body, 'woken 0')
+  assert.deepEqual(await exited, [0, null])
+})
+
+test('a router that ends, and that none follows, tells those that wait to come again', async (t) => {
+  const router = await startRouterProcess(t, { limits: { endMs: 700 } })
   const asked = listen(t, router)
-  await router.routes(asleep)
-  const waiting = get(router.port)
+  const app = await startApp(t, (_, response) => response.end('here'))
+  await router.routes(asleep, { project: 'blog', endpoints: [app] })
+  await router.client.hold('blog', 30_000)
+  const waiting = [get(router.port), get(router.port, { host: 'blog.localhost' })]
   await asked.times(1)
+  await until(async () => ((await router.client.status()).open === 2 ? true : null))
   await router.kill('SIGTERM')
-  const { status, headers } = await waiting
-  assert.deepEqual([status, headers['retry-after']], [503, '5'])
+  for (const { status, headers } of await Promise.all(waiting)) {
+    assert.deepEqual([status, headers['retry-after']], [503, '5'])
+  }
 })
 
 function listen(t: TestContext, { client }: RouterProcess) {

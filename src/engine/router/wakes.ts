@@ -78,9 +78,13 @@ export class Wakes {
     }
   }
 
-  /** The router ends: nothing here will hear of a wake any more. */
+  /** The router ends: whoever listens turns to the next one. Those that wait do so until it is known or given up. */
   end(): void {
     for (const endListener of this.#listeners.values()) endListener()
+  }
+
+  /** Those that wait are told to come again. */
+  giveUp(): void {
     for (const project of [...this.#asleep.keys()]) this.refuse(project, pages.waking(project))
   }
 }
