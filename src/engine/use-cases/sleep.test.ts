@@ -183,6 +183,25 @@ describe('a project that cannot be woken', () => {
       assert.equal(await lab.router.waitFor('shop'), 'awake')
       assert.equal((await view(lab)).project.wakeProblem, null)
     }))
+
+  test('is tried as at first when it was started meanwhile', () =>
+    withProject(async (lab) => {
+      const crash = () => ({ does: 'crash', code: 1, says: [] }) as const
+      await fallAsleep(lab)
+      for (let tries = 0; tries < 4; tries++) {
+        lab.faults.app = crash
+        assert.notEqual(await lab.router.waitFor('shop'), 'awake')
+        await lab.pass(tries)
+      }
+      delete lab.faults.app
+      await lab.engine.processes.start(current(lab), ada)
+      await fallAsleep(lab)
+      lab.faults.app = crash
+      assert.notEqual(await lab.router.waitFor('shop'), 'awake')
+      delete lab.faults.app
+      await lab.pass(0.02)
+      assert.equal(await lab.router.waitFor('shop'), 'awake')
+    }))
 })
 
 describe('what is done to a sleeping project', () => {

@@ -17,6 +17,8 @@ const sentence = 'It was asleep, and the app did not start. Its owner can see wh
 
 interface Failure {
   readonly release: number | null
+  /** Of which sleep. */
+  readonly asleepAt: string | null
   readonly pauseMs: number
   /** Milliseconds since 1970. */
   readonly until: number
@@ -48,15 +50,19 @@ export function createWakes(ctx: Context) {
         await switchRoutes(ctx)
         return null
       }
-      const failure = failures.get(id)
-      const tooSoon = failure?.release === project.currentRelease && ctx.clock() < failure.until
-      return tooSoon ? failure : await boot(project)
+      const failure = lastFailure(project)
+      return failure && ctx.clock() < failure.until ? failure : await boot(project)
     } finally {
       end()
     }
   }
+  /** Whoever started it meanwhile, or gave it another release, has changed what was wrong. */
+  const lastFailure = ({ id, currentRelease, asleepAt }: ProjectRow): Failure | undefined => {
+    const failure = failures.get(id)
+    return failure?.release === currentRelease && failure.asleepAt === asleepAt ? failure : undefined
+  }
   const boot = async (project: ProjectRow): Promise<Failure | null> => {
-    const { id, name, currentRelease } = project
+    const { id, name, currentRelease: release, asleepAt } = project
     try {
       const began = performance.now()
       await bootPatiently(ctx, project)
@@ -70,9 +76,9 @@ export function createWakes(ctx: Context) {
       if (refusal.code === 'internal') ctx.report.error(`waking ${name}`, error)
       ctx.report.info(`${name} could not be woken: ${refusal.message}`)
       ctx.store.projects.update(id, { wakeProblem: refusal.message })
-      const before = failures.get(id)?.pauseMs ?? firstPauseMs / 2
+      const before = lastFailure(project)?.pauseMs ?? firstPauseMs / 2
       const pauseMs = Math.min(before * 2, longestPauseMs)
-      const failure = { release: currentRelease, pauseMs, until: ctx.clock() + pauseMs }
+      const failure = { release, asleepAt, pauseMs, until: ctx.clock() + pauseMs }
       failures.set(id, failure)
       return failure
     }
