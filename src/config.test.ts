@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
-import { emptyEnvironment, type Flags, readConfig, readHome } from './config.ts'
+import { type Flags, readConfig, readHome } from './config.ts'
 import { isRefusal, type Refusal } from './engine/domain/refusal.ts'
+import { emptyEnvironment } from './environment.ts'
 import { removeDirectory, temporaryDirectory } from './testing/temporary.ts'
 
 /** Reads the settings of a home with this `nodepilot.json`. */

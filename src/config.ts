@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism, homedir, totalmem } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { Refusal } from './engine/domain/refusal.ts'
+import { childEnvironment, npmEnvironment } from './environment.ts'
 
 /**
  * Settings come from the environment, then `$NODEPILOT_HOME/nodepilot.json`, then flags; later ones win.
@@ -175,14 +176,6 @@ export function settingsGiven(environment: NodeJS.ProcessEnv): Record<string, st
   return Object.fromEntries(given.filter(([, value]) => value !== ''))
 }
 
-/** Empties the environment down to what a process needs to run at all. Call once, after `readConfig`. */
-export function emptyEnvironment(environment: NodeJS.ProcessEnv): void {
-  for (const key of Object.keys(environment)) if (!allowed.has(key)) delete environment[key]
-}
-
-const allowed: ReadonlySet<string> = new Set(['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'])
-const proxies = /^(https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/
-
 function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv): Config {
   return {
     home,
@@ -226,11 +219,7 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
     failpoints: (environment.NODEPILOT_TESTING === '1' && environment.NODEPILOT_FAILPOINT) || null,
     passwordCost:
       (environment.NODEPILOT_TESTING === '1' && Number(environment.NODEPILOT_PASSWORD_COST)) || null,
-    environment: {
-      PATH: systemPath(environment),
-      LANG: environment.LANG || 'C.UTF-8',
-      ...pick(environment, /^TZ$/),
-    },
+    environment: childEnvironment(environment),
     npmEnvironment: npmEnvironment(environment),
   }
 }
@@ -239,37 +228,6 @@ function toConfig(home: string, data: Settings, environment: NodeJS.ProcessEnv):
 function machineMemory(): number {
   const constrained = process.constrainedMemory()
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
-}
-
-/** The node that runs the server comes first, so that apps and builds run with the same one. */
-function systemPath(environment: NodeJS.ProcessEnv): string {
-  const rest = environment.PATH || '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-  const own = path.dirname(process.execPath)
-  return rest.split(':').includes(own) ? rest : `${own}:${rest}`
-}
-
-/**
- * npm's settings of the operator: registry, certificates, headers of node. What npm itself exports to the
- * scripts it runs (`npm start`) is not among them: it would point builds at our own package.
- */
-function npmEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const runByNpm = environment.npm_lifecycle_event !== undefined
-  const userConfig = path.join(environment.HOME || homedir(), '.npmrc')
-  return {
-    // said in any case: npm would look into HOME, where builds can write
-    npm_config_userconfig: existsSync(userConfig) ? userConfig : '/dev/null',
-    ...pick(environment, proxies),
-    ...(runByNpm ? {} : pick(environment, /^npm_config_/i)),
-    ...pick(environment, /^npm_config_(registry|cafile|nodedir)$/i),
-  }
-}
-
-function pick(environment: NodeJS.ProcessEnv, pattern: RegExp): Record<string, string> {
-  const picked: Record<string, string> = {}
-  for (const [key, value] of Object.entries(environment)) {
-    if (value !== undefined && pattern.test(key)) picked[key] = value
-  }
-  return picked
 }
 
 function readSettingsFile(file: string): Record<string, unknown> {

@@ -17,7 +17,7 @@ const source = path.join(root, 'src')
 /** The first pattern that fits a file is its floor. Files of one line share a floor. */
 const floors: readonly (readonly [number, RegExp])[] = [
   [0, /^engine\/(ports|paths|rotating-log|domain\/\w[\w-]*)\.ts$/],
-  [0, /^(config|installation)\.ts$/],
+  [0, /^(config|environment|installation)\.ts$/],
   [
     1,
     /^engine\/(shell|stdin|processes|isolation|job-watch|disk-space|process-memory|confine|archive|failpoints|in-order|passwords|passwords-worker|network)\.ts$/,

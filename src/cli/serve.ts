@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises'
-import { type Config, emptyEnvironment, type Flags, readConfig } from '../config.ts'
+import { type Config, type Flags, readConfig } from '../config.ts'
 import { createPaths } from '../engine/paths.ts'
+import { emptyEnvironment } from '../environment.ts'
 import { version } from '../installation.ts'
 import { type Running, startServer } from '../main.ts'
 import { createReport } from '../report.ts'

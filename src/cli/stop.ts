@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { emptyEnvironment, type Flags, readHome } from '../config.ts'
+import { type Flags, readHome } from '../config.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
 import { createKeeper } from '../engine/drivers/keeper.ts'
 import { createPm2Runtime } from '../engine/drivers/pm2/runtime.ts'
 import { createPaths, type Paths } from '../engine/paths.ts'
 import { processRow } from '../engine/processes.ts'
+import { emptyEnvironment } from '../environment.ts'
 import { findServer } from './running-server.ts'
 
 /** `nodepilot stop`: ends the server; with `all` also every project, the front door and PM2. */

@@ -2,7 +2,7 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
 import { presentDeployment } from '../present.ts'
 import type { Services } from '../services.ts'
-import * as schemas from './schemas.ts'
+import * as queries from './queries.ts'
 import { deploymentPage } from './shapes-system.ts'
 
 /** Deployments of every project that the actor may see. */
@@ -15,7 +15,7 @@ export function allDeploymentsApi({ engine, kept }: Services): readonly Endpoint
       summary: 'Deployments of all projects you may see, newest first',
       description: 'For the next page, ask again with `before` as `next` says.',
       access: 'signed-in',
-      query: schemas.allDeploymentsQuery,
+      query: queries.allDeploymentsQuery,
       example: { query: { limit: '20' } },
       answers: { 200: { description: 'a page of them', schema: deploymentPage } },
       handler: ({ c, actor, query: { project, ...page } }) => {

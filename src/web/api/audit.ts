@@ -3,7 +3,7 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
 import { presentAudit } from '../present.ts'
 import type { Services } from '../services.ts'
-import * as schemas from './schemas.ts'
+import * as queries from './queries.ts'
 import { auditEntry } from './shapes-accounts.ts'
 
 /** Who did what, when and from where. */
@@ -16,7 +16,7 @@ export function auditApi({ engine }: Services): readonly Endpoint[] {
       summary: 'Who did what, when and from where, newest first',
       description: 'Values of config vars, passwords and tokens are never in it. Kept for 400 days.',
       access: 'server.read',
-      query: schemas.auditQuery,
+      query: queries.auditQuery,
       example: { query: { limit: '20' } },
       answers: {
         200: {

@@ -6,6 +6,7 @@ import { paths } from '../paths.ts'
 import { presentSession, presentToken } from '../present.ts'
 import type { Services } from '../services.ts'
 import { addressOf, sessionOf, signSession } from '../session.ts'
+import * as queries from './queries.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 import { sessionRow } from './shapes-accounts.ts'
@@ -120,7 +121,7 @@ function sessionsApi({ accounts }: Services): readonly Endpoint[] {
       access: 'account.manage',
       answers: { 204: { description: 'it is signed out' } },
       handler({ c, actor }) {
-        accounts.endSession(actor, parse(schemas.rowNumber, c.req.param('session')), addressOf(c))
+        accounts.endSession(actor, parse(queries.rowNumber, c.req.param('session')), addressOf(c))
         return c.body(null, 204)
       },
     }),
@@ -136,7 +137,7 @@ function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
       summary: 'Your tokens, without their secrets',
       description: 'With `?all=1` those of everybody, for admins.',
       access: 'account.read',
-      query: schemas.tokensQuery,
+      query: queries.tokensQuery,
       answers: {
         200: { description: 'the tokens', schema: z.strictObject({ tokens: z.array(shapes.token) }) },
       },
@@ -177,7 +178,7 @@ function tokensApi({ accounts, engine }: Services): readonly Endpoint[] {
       access: 'account.manage',
       answers: { 204: { description: 'it is worthless from now on' } },
       handler({ c, actor }) {
-        accounts.removeToken(actor, parse(schemas.deploymentNumber, c.req.param('token')), addressOf(c))
+        accounts.removeToken(actor, parse(queries.deploymentNumber, c.req.param('token')), addressOf(c))
         return c.body(null, 204)
       },
     }),

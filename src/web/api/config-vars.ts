@@ -2,6 +2,7 @@ import type { ProjectRow } from '../../engine/store/projects.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
 import type { Services } from '../services.ts'
+import * as queries from './queries.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 
@@ -31,7 +32,7 @@ export function configVarsApi({ engine }: Services): readonly Endpoint[] {
       summary: 'Replace all config vars',
       description: 'A running project gets a new release with them; `?apply=false` only stores.',
       access: 'project.operate',
-      query: schemas.applyQuery,
+      query: queries.applyQuery,
       body: schemas.putEnv,
       example: {
         query: { apply: 'false' },
@@ -50,7 +51,7 @@ export function configVarsApi({ engine }: Services): readonly Endpoint[] {
       summary: 'Change some config vars; null removes one',
       description: 'A running project gets a new release with them; `?apply=false` only stores.',
       access: 'project.operate',
-      query: schemas.applyQuery,
+      query: queries.applyQuery,
       body: schemas.patchEnv,
       example: { query: { apply: 'false' }, body: { envVars: { LOG_LEVEL: 'info', OLD: null } } },
       answers,

@@ -8,13 +8,13 @@ import { paths } from '../paths.ts'
 import { presentCronJob, presentCronRun } from '../present-cron.ts'
 import type { Env, Services } from '../services.ts'
 import { answerOutput, type Output } from './output-answer.ts'
-import * as schemas from './schemas.ts'
+import * as queries from './queries.ts'
 import * as shapes from './shapes.ts'
 import { cronJobs, cronRunAnswer, cronRunsAnswer } from './shapes-cron.ts'
 
 const tag = 'Jobs'
 
-const runsQuery = schemas.pageQuery.extend({
+const runsQuery = queries.pageQuery.extend({
   job: z.string().max(60).optional().meta({ description: 'only of this job' }),
 })
 
@@ -80,7 +80,7 @@ export function cronApi(services: Services): readonly Endpoint[] {
         'With `?follow=1` as server-sent events until it ends; `Last-Event-ID` goes on where you left. ' +
         'The first 256 kB and the last 40 lines are kept.',
       access: 'project.read',
-      query: schemas.followQuery,
+      query: queries.followQuery,
       answers: { 200: { description: 'the lines so far', type: 'text/plain' } },
       handler({ c, project, query }) {
         const run = cronRunOf(services, c, project)

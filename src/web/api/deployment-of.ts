@@ -3,7 +3,7 @@ import type { Deployment } from '../../engine/domain/deployment.ts'
 import type { ProjectRow } from '../../engine/store/projects.ts'
 import { parse } from '../input.ts'
 import type { Env, Services } from '../services.ts'
-import { deploymentNumber } from './schemas.ts'
+import { deploymentNumber } from './queries.ts'
 
 /** The deployment that `:number` names, of this project. */
 export function deploymentOf(services: Services, c: Context<Env>, project: ProjectRow): Deployment {

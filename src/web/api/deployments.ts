@@ -13,6 +13,7 @@ import { openForm, uploadOptions } from '../upload.ts'
 import { deployAndAnswer } from './deploy-answer.ts'
 import { deploymentOf } from './deployment-of.ts'
 import { answerOutput, type Output } from './output-answer.ts'
+import * as queries from './queries.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 
@@ -51,7 +52,7 @@ export function deploymentsApi(services: Services): readonly Endpoint[] {
       tag,
       summary: 'Deployments, newest first',
       access: 'project.read',
-      query: schemas.pageQuery,
+      query: queries.pageQuery,
       example: { query: { limit: '10' } },
       answers: {
         200: {
@@ -82,7 +83,7 @@ export function deploymentsApi(services: Services): readonly Endpoint[] {
       description:
         'With `?follow=1` as server-sent events until it ends; `Last-Event-ID` goes on where you left.',
       access: 'project.read',
-      query: schemas.followQuery,
+      query: queries.followQuery,
       answers: {
         200: { description: 'the lines so far', type: 'text/plain' },
         410: { description: 'it was removed: see keepDeploymentLogs', schema: shapes.problem },

@@ -12,7 +12,7 @@ import { batchEvent, presentLine, singleEvents } from '../live/log-text.ts'
 import { paths } from '../paths.ts'
 import type { Env, Services } from '../services.ts'
 import { requireActor } from '../session.ts'
-import * as schemas from './schemas.ts'
+import * as queries from './queries.ts'
 import * as shapes from './shapes.ts'
 
 const tag = 'Logs'
@@ -27,7 +27,7 @@ export function logsApi(services: Services): readonly Endpoint[] {
       tag,
       summary: 'The newest lines, oldest first',
       access: 'project.read',
-      query: schemas.logsQuery,
+      query: queries.logsQuery,
       example: { query: { lines: '20', stream: 'out' } },
       answers: {
         200: { description: 'the lines', schema: z.strictObject({ lines: z.array(shapes.logLine) }) },
@@ -51,7 +51,7 @@ export function logsApi(services: Services): readonly Endpoint[] {
         'log: `Last-Event-ID`, or `after=`, goes on right behind it, also after a restart of the server.',
       ].join(' '),
       access: 'project.read',
-      query: schemas.logStreamQuery,
+      query: queries.logStreamQuery,
       example: { query: { lines: '20' } },
       answers: {
         200: { description: 'the events', type: 'text/event-stream' },
@@ -65,14 +65,14 @@ export function logsApi(services: Services): readonly Endpoint[] {
       tag,
       summary: 'Everything that was written, as a file',
       access: 'project.read',
-      query: schemas.logFilterQuery,
+      query: queries.logFilterQuery,
       answers: { 200: { description: 'a line each: time, instance, stream, text', type: 'text/plain' } },
       handler: ({ c, project, query }) => downloadLog(services, c, project, query),
     }),
   ]
 }
 
-type FilterQuery = z.infer<typeof schemas.logFilterQuery>
+type FilterQuery = z.infer<typeof queries.logFilterQuery>
 
 /** What the query says, in the engine's words. */
 export function filterOf({ type, instance, stream, since, q }: FilterQuery): LogFilter {
@@ -83,7 +83,7 @@ async function streamLog(
   services: Services,
   c: Context<Env>,
   project: ProjectRow,
-  query: z.infer<typeof schemas.logStreamQuery>,
+  query: z.infer<typeof queries.logStreamQuery>,
 ): Promise<Response> {
   // a browser that comes back on its own repeats the address it began with
   const after = c.req.header('last-event-id') || query.after

@@ -1,7 +1,7 @@
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
 import type { Services } from '../services.ts'
-import * as schemas from './schemas.ts'
+import * as queries from './queries.ts'
 import { projectMetrics } from './shapes-system.ts'
 
 /** What a project uses and how it answers, over time. */
@@ -15,7 +15,7 @@ export function metricsApi({ engine, kept }: Services): readonly Endpoint[] {
       description:
         'Steps of 10 s for an hour, 5 min for a day, 30 min for a week; with the deployments of that time.',
       access: 'project.read',
-      query: schemas.metricsQuery,
+      query: queries.metricsQuery,
       example: { query: { range: '1h' } },
       answers: { 200: { description: 'the numbers', schema: projectMetrics } },
       handler: ({ c, project, query: { range } }) =>

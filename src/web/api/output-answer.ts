@@ -5,7 +5,7 @@ import type { ProjectRow } from '../../engine/store/projects.ts'
 import { eventStream, eventText } from '../live/event-stream.ts'
 import type { Env, Services } from '../services.ts'
 import { stillAllowed } from './logs.ts'
-import type * as schemas from './schemas.ts'
+import type * as queries from './queries.ts'
 
 /** The output of something that ends: of a deployment, of a run of a scheduled job. */
 export interface Output {
@@ -21,7 +21,7 @@ export function answerOutput(
   c: Context<Env>,
   project: ProjectRow,
   output: Output,
-  query: z.infer<typeof schemas.followQuery>,
+  query: z.infer<typeof queries.followQuery>,
 ): Response {
   return query.follow === '1' ? followOutput(services, c, project, output, query) : plainOutput(c, output)
 }
@@ -46,7 +46,7 @@ function followOutput(
   c: Context<Env>,
   project: ProjectRow,
   output: Output,
-  query: z.infer<typeof schemas.followQuery>,
+  query: z.infer<typeof queries.followQuery>,
 ): Response {
   const named = Number(c.req.header('last-event-id') || query.after || 0)
   const left = new AbortController()

@@ -6,6 +6,7 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
 import { createRunInputs } from '../run-inputs.ts'
 import type { Services } from '../services.ts'
+import * as queries from './queries.ts'
 import * as schemas from './schemas.ts'
 
 const line = z
@@ -103,7 +104,7 @@ export function runApi({ engine, report }: Services): readonly Endpoint[] {
         'command reads. In one part, or in several one after the other, all but the last with `more=true`. A part that ' +
         'breaks off ends the command: half of its input must not look like all of it.',
       access: 'project.operate',
-      query: schemas.runInputQuery,
+      query: queries.runInputQuery,
       raw: 'application/octet-stream',
       answers: { 204: { description: 'it was read, or is not wanted any more' } },
       async handler({ c, project, query }) {

@@ -5,7 +5,7 @@ import { configVarChange, configVars } from '../../engine/domain/environment.ts'
 import { mostInstances, processTypePattern } from '../../engine/domain/process.ts'
 import { settingsChange } from '../../engine/domain/settings.ts'
 
-/** What clients may send. Everything that validates is here, and types are inferred from it. */
+/** What clients may send as a body; `queries.ts` has what else they say. Types are inferred from these. */
 
 const port = z.coerce
   .number()
@@ -115,19 +115,6 @@ export const putMember = z.strictObject({ role: z.enum(projectRoles) })
 export const deviceRequest = z.strictObject({ name: displayName })
 export const deviceToken = z.strictObject({ deviceCode: z.string().min(1).max(100) })
 
-export const auditQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(500).default(100),
-  before: z.coerce.number().int().positive().optional(),
-  project: z.string().max(100).optional(),
-  user: z.string().max(100).optional(),
-  action: z
-    .string()
-    .regex(/^[a-z-]+(\.[a-z-]+)?$/, 'it is a subject, or subject.verb')
-    .optional(),
-})
-
-export const tokensQuery = z.object({ all: z.enum(['0', '1']).optional() })
-
 export const createToken = z.strictObject({
   name: displayName,
   scope: z.enum(['push', 'read', 'admin']),
@@ -140,11 +127,11 @@ export const maintenance = z.strictObject({
   on: z.enum(['yes', 'no'], 'say yes to keep visitors out, no to let them in again'),
 })
 
-/** How many of each named type; the others stay as they are. */
 export const restart = z
   .strictObject({ type: z.string().regex(processTypePattern, 'it is no name of a process type') })
   .partial()
 
+/** How many of each named type; the others stay as they are. */
 export const scale = z
   .record(
     z.string().regex(processTypePattern, 'it is no name of a process type'),
@@ -169,13 +156,6 @@ export const run = z.strictObject({
     .boolean()
     .optional()
     .meta({ description: 'true: it waits for its standard input, and the first line says where that goes' }),
-})
-
-export const runInputQuery = z.object({
-  more: z
-    .enum(['true', 'false'])
-    .optional()
-    .meta({ description: 'true: another part follows; else the input ends with this one' }),
 })
 
 /** A branch, tag or commit; what git makes of it is decided by the repository. */
@@ -221,66 +201,6 @@ function wrapVars(body: unknown): unknown {
   const { envVars, scopes } = (body ?? {}) as Record<string, unknown>
   const isObject = (value: unknown) => typeof value === 'object' && value !== null
   return isObject(envVars) || isObject(scopes) || !isObject(body) ? body : { envVars: body }
-}
-
-export const applyQuery = z.object({ apply: z.enum(['true', 'false', '1', '0']).optional() })
-
-export const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  before: z.coerce.number().int().positive().optional(),
-})
-
-export const metricsQuery = z.object({ range: z.enum(['1h', '24h', '7d']).default('1h') })
-
-export const allDeploymentsQuery = pageQuery.extend({
-  project: z.string().max(100).optional().meta({ description: 'number or name' }),
-  status: z.enum(['queued', 'running', 'live', 'failed', 'cancelled', 'superseded', 'retired']).optional(),
-})
-
-export const followQuery = z.object({
-  follow: z.enum(['0', '1']).optional(),
-  /** The number of the last line that is known. */
-  after: z.coerce.number().int().nonnegative().optional(),
-  batch: z.enum(['0', '1']).optional(),
-})
-
-/** Which lines of a project's log. */
-export const logFilterQuery = z.object({
-  type: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,40}$/)
-    .optional(),
-  instance: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,40}\.\d{1,6}$/)
-    .optional(),
-  stream: z.enum(['out', 'err']).optional(),
-  since: z.iso.datetime({ offset: true }).optional(),
-  q: z.string().max(500).optional(),
-})
-
-/** A number in a path that is no project's. */
-export const rowNumber = numberOf('an id')
-
-export const logsQuery = logFilterQuery.extend({
-  lines: z.coerce.number().int().min(1).max(10_000).default(100),
-})
-
-export const logStreamQuery = logFilterQuery.extend({
-  lines: z.coerce.number().int().min(0).max(10_000).default(100),
-  /** Where to go on: the id of an event. */
-  after: z.string().max(16_000).optional(),
-  batch: z.enum(['0', '1']).optional(),
-  ids: z.enum(['0', '1']).optional(),
-})
-
-export const deploymentNumber = numberOf('the number of a deployment')
-
-function numberOf(what: string) {
-  return z.coerce
-    .number({ error: `that is not ${what}` })
-    .int(`that is not ${what}`)
-    .positive(`that is not ${what}`)
 }
 
 /** A name or a token of a remote goes into a header. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { paths } from '../paths.ts'
 import type { Services } from '../services.ts'
-import * as schemas from './schemas.ts'
+import * as queries from './queries.ts'
 import * as shapes from './shapes-system.ts'
 
 const tag = 'Server'
@@ -26,7 +26,7 @@ export function systemApi(services: Services): readonly Endpoint[] {
       tag,
       summary: 'CPU, memory, disk and network of the machine, now and over time',
       access: 'server.read',
-      query: schemas.metricsQuery,
+      query: queries.metricsQuery,
       example: { query: { range: '1h' } },
       answers: { 200: { description: 'the numbers', schema: shapes.systemMetrics } },
       handler: async ({ c, query }) => c.json(await engine.system.metrics(query.range)),

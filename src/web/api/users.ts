@@ -5,13 +5,14 @@ import { paths } from '../paths.ts'
 import { presentUser } from '../present.ts'
 import type { Services } from '../services.ts'
 import { addressOf } from '../session.ts'
+import * as queries from './queries.ts'
 import * as schemas from './schemas.ts'
 import * as shapes from './shapes.ts'
 import { userRow } from './shapes-accounts.ts'
 
 const tag = 'Users'
 const answers = { 200: { description: 'the user', schema: z.strictObject({ user: userRow }) } }
-const numberIn = (text: string | undefined) => parse(schemas.rowNumber, text)
+const numberIn = (text: string | undefined) => parse(queries.rowNumber, text)
 
 /** The users of this server. Only admins who are signed in change them, tokens never do. */
 export function usersApi({ accounts: { users } }: Services): readonly Endpoint[] {

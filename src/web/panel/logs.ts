@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { filterOf } from '../api/logs.ts'
 import { projectOf } from '../api/project-of.ts'
-import { logFilterQuery } from '../api/schemas.ts'
+import { logFilterQuery } from '../api/queries.ts'
 import { paths } from '../paths.ts'
 import { page, renderView } from '../render.ts'
 import type { Env, Services } from '../services.ts'
