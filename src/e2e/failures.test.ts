@@ -323,6 +323,8 @@ describe('every way a deployment fails', { timeout: 300_000 }, () => {
     const pushed = await work.push(remote())
     assert.notEqual(pushed.code, 0)
     assert.match(pushed.all, /too_large|larger than/, pushed.all)
+    // what git has received of it goes after the answer
+    await nothingLeft(home)
     await stillServing()
     await work.git('reset', '-q', '--hard', firstCommit)
   })
