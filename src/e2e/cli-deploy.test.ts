@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { app, hello } from '../testing/apps.ts'
-import { type CommandResult, interrupt } from '../testing/command.ts'
+import { type CommandResult, interruptWhen } from '../testing/command.ts'
 import { type CommandLine, commandLine } from '../testing/command-line.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { deploymentsOf, projectOf } from '../testing/project.ts'
@@ -93,7 +93,7 @@ require('node:http').createServer((q, s) => s.end(readdirSync('.').join(' '))).l
   test('Ctrl-C cancels the deployment on the server and ends with 130', async () => {
     const slow = await folder('slow', app('', { scripts: { build: 'echo building; sleep 60' } }))
     const interrupted = await user.run(['deploy', slow, '-p', 'archive'], {
-      onOutput: (text, child) => text.includes('building\n') && interrupt(child),
+      onOutput: interruptWhen(/^ *\| building$/m),
     })
     assert.equal(interrupted.code, 130, interrupted.all)
     assert.ok(interrupted.ms < 30_000, `${interrupted.ms} ms`)

@@ -39,11 +39,14 @@ setInterval(() => console.log('tick ' + ++n), 100)`),
   const following = (args: readonly string[], enough: (out: string) => boolean) => {
     let seen = ''
     let child: ChildProcess | undefined
+    let done = false
     const running = user.run(['logs', '-f', '-p', 'shop', ...args], {
       onOutput(text, from) {
         seen += text
         child = from
-        if (enough(seen)) interrupt(from)
+        if (done || !enough(seen)) return
+        done = true
+        interrupt(from)
       },
     })
     return { running, seen: () => seen, interrupt: () => child && interrupt(child) }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { app } from '../testing/apps.ts'
-import { interrupt } from '../testing/command.ts'
+import { interruptWhen } from '../testing/command.ts'
 import { type CommandLine, commandLine } from '../testing/command-line.ts'
 import { assertLive } from '../testing/git-output.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
+import { processesOf } from '../testing/processes.ts'
 import { until } from '../testing/until.ts'
 import { workTree } from '../testing/work-tree.ts'
 
@@ -82,19 +83,12 @@ require('node:http').createServer((q, s) => { console.log('asked ' + q.url); s.e
       env: { NODEPILOT_PROJECT: 'shop' },
       // a pipe in which nothing comes
       keepInput: true,
-      onOutput: (text, child) => text.includes('begun') && interrupt(child),
+      onOutput: interruptWhen(/begun/),
     })
     assert.equal(ended.code, 130, ended.all)
-    await until('the end of the command', async () => {
-      const { out } = await inShop([
-        'run',
-        '--',
-        'sh',
-        '-c',
-        'ps ax -o args= | grep -c "[m]arked-for-the-end" || true',
-      ])
-      return out.trim() === '0' ? true : undefined
-    })
+    await until('the end of the command', async () =>
+      (await processesOf(pilot.home)).every(({ command }) => !command.includes('marked-for-the-end')),
+    )
   })
 
   test('scale changes how many run and says what is set', async () => {

@@ -34,7 +34,7 @@ describe('the command line at a terminal', { timeout: 180_000 }, () => {
     const child = command('script', ['-qec', `nodepilot ${words}`, '/dev/null'], {
       cwd: user.directory,
       env: { ...user.environment, TERM: 'xterm', ...env },
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
       keepInput: true,
       onOutput(text, { stdin }) {
         seen += text

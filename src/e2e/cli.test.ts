@@ -7,6 +7,7 @@ import { type CommandLine, commandLine } from '../testing/command-line.ts'
 import { assertLive } from '../testing/git-output.ts'
 import { type Pilot, startPilot } from '../testing/pilot.ts'
 import { projectOf } from '../testing/project.ts'
+import { until } from '../testing/until.ts'
 import { type WorkTree, workTree } from '../testing/work-tree.ts'
 
 interface SaidError {
@@ -183,6 +184,9 @@ describe('the command line', { timeout: 240_000 }, () => {
     assertLive(await evil.push(pilot.remote('evil')), 1)
     await evil.remove()
     await pilot.app('evil')
+    await until('what it wrote', async () =>
+      (await pilot.api('/api/project/evil/logs?q=red')).text.includes('clear'),
+    )
     const plain = await done('logs', '-p', 'evil', '-n', '20', '-q', 'red')
     assert.match(plain.out, /^\S+Z web\.1 {2}red clear$/m)
     assert.equal(printable(plain.out.replaceAll('\n', '')), plain.out.replaceAll('\n', ''))

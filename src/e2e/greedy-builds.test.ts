@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -73,16 +74,21 @@ describe('greedy and cancelled builds', { timeout: 180_000 }, () => {
   }
 
   test('of three pushes at once one builds, the next hears so, and all go live', async () => {
+    const go = join(folder, 'go')
     const slow = app(hello('slow')['server.js'] as string, {
-      scripts: { build: 'sleep 1', start: 'node server.js' },
+      scripts: { build: `until [ -e ${go} ]; do sleep 0.1; done`, start: 'node server.js' },
     })
-    const pushes = await Promise.all(
-      ['one', 'two', 'three'].map(async (name) => (await tree(slow)).push(pilot.remote(name))),
+    let said = ''
+    const onOutput = (text: string) => {
+      said += text
+    }
+    const pushes = ['one', 'two', 'three'].map(async (name) =>
+      (await tree(slow)).push(pilot.remote(name), 'main', { onOutput }),
     )
-    for (const pushed of pushes) assertLive(pushed, 1)
-    const said = pushes.map(({ all }) => all).join('\n')
-    assert.match(said, /waiting for another build on this machine/)
-    assert.match(said, /waiting for 2 other builds on this machine/)
+    await until('the second to wait', () => said.includes('waiting for another build on this machine'))
+    await until('the third to wait', () => said.includes('waiting for 2 other builds on this machine'))
+    await writeFile(go, '')
+    for (const pushed of pushes) assertLive(await pushed, 1)
   })
 
   test('what has nothing to build goes live while somebody else builds for long', async () => {
@@ -115,7 +121,7 @@ describe('greedy and cancelled builds', { timeout: 180_000 }, () => {
     ['Health', app(`${spawnsHider}; ${(hello('x', 's.statusCode = 500')['server.js'] as string) ?? ''}`)],
   ]
   for (const [step, files] of steps) {
-    test(`cancelled by the API in ${step}, nothing of it is left within two seconds`, async () => {
+    test(`cancelled by the API in ${step}, nothing of it is left a moment later`, async () => {
       const name = `cancel-${step.toLowerCase()}`
       const work = await tree(files)
       const pushing = work.push(pilot.remote(name))
@@ -127,35 +133,33 @@ describe('greedy and cancelled builds', { timeout: 180_000 }, () => {
         const running = newest?.steps.some((one) => one.name === step && one.status === 'running')
         return running && (await hidden(name)).length >= 2
       })
-      const began = performance.now()
       const [newest] = await deploymentsOf(pilot, name)
       answered(
         await pilot.api(`/api/project/${name}/deployments/${newest?.number}/cancel`, { method: 'POST' }),
         202,
       )
-      await until('nothing is left', async () => (await hidden(name)).length === 0, 2_000)
-      assert.ok(performance.now() - began < 2_500)
+      await nothingHidden(name)
       assertRejected(await pushing, 'cancelled')
       await nothingLeft(home)
     })
   }
   const hidden = (project: string) => processesOf(join(home, 'projects', project))
+  /** Half a second on a machine of one's own. By itself it would stay for 300 s, and a part of it for ever. */
+  const nothingHidden = (project: string) =>
+    until('nothing is left', async () => (await hidden(project)).length === 0, 10_000)
 
-  test('Ctrl-C of the git client ends all of it within two seconds too', async () => {
+  test('Ctrl-C of the git client ends all of it a moment later too', async () => {
     const work = await tree(builds(stay))
-    let at = 0
+    let client: ChildProcess | undefined
     const pushing = work.push(pilot.remote('ctrl-c'), 'main', {
       onOutput: (_text, child) => {
-        if (at > 0 || !_text.includes('Install')) return
-        at = 1
-        void until('it has children', async () => (await hidden('ctrl-c')).length >= 2).then(() => {
-          at = performance.now()
-          interrupt(child)
-        })
+        client = child
       },
     })
+    await until('it has children', async () => (await hidden('ctrl-c')).length >= 2)
+    interrupt(client ?? assert.fail('the client has said nothing'))
     assert.notEqual((await pushing).code, 0)
-    await until('nothing is left', async () => (await hidden('ctrl-c')).length === 0, 2_000)
+    await nothingHidden('ctrl-c')
     await until('it is written down', async () => {
       const [newest] = await deploymentsOf(pilot, 'ctrl-c')
       return newest?.status === 'cancelled'

@@ -114,12 +114,13 @@ async function ready(
   const missing = once(child, 'error', { signal: failed.signal }).then(([error]) => {
     throw new Error(`caddy cannot be started (Debian package caddy): ${String(error)}`)
   })
-  const answering = until('caddy to answer', async () => {
+  const answer = async () => {
     if (child.exitCode !== null) return 'ended'
     const authority = await readFile(authorityFile, 'utf8')
     await handshake(port, domain, authority)
     return authority
-  })
+  }
+  const answering = until('caddy to answer', answer, 60_000)
   try {
     const authority = await Promise.race([answering, missing])
     if (authority === 'ended') throw new Error(`caddy ended with ${child.exitCode}`)
@@ -148,17 +149,27 @@ async function handshake(port: number, servername: string, ca: string): Promise<
   }
 }
 
-/** Two ports nobody has right now, taken together so that they differ. */
+const [firstPort, portPairs] = [10_000, 4_000]
+
+/**
+ * Two ports nobody has right now. Below those the system gives to connections and those projects get: one of these
+ * would be taken between this look and Caddy's, or while Caddy is away. Each process looks at a place of its own.
+ */
 async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const address = server.address()
-      return typeof address === 'object' && address ? address.port : 0
-    }),
-  )
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return [ports[0] ?? 0, ports[1] ?? 0]
+  for (let pair = process.pid; pair < process.pid + portPairs; pair++) {
+    const port = firstPort + 2 * (pair % portPairs)
+    if ((await isFree(port)) && (await isFree(port + 1))) return [port, port + 1]
+  }
+  throw new Error('no two free ports for Caddy')
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port)
+  try {
+    await once(server, 'listening')
+  } catch {
+    return false
+  }
+  await once(server.close(), 'close')
+  return true
 }

@@ -78,6 +78,18 @@ export function interrupt(child: ChildProcess): void {
   signalGroup(child, 'SIGINT')
 }
 
+/** For `onOutput`: interrupts once, when all that was seen so far, in however many pieces, matches. */
+export function interruptWhen(enough: RegExp): (text: string, child: ChildProcess) => void {
+  let seen = ''
+  let done = false
+  return (text, child) => {
+    seen += text
+    if (done || !enough.test(seen)) return
+    done = true
+    interrupt(child)
+  }
+}
+
 /** Sends a signal to the group of a process that was started by `command` or detached; gone is fine. */
 export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return

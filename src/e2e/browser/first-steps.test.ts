@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { hello } from '../../testing/apps.ts'
 import { startBrowser, type TestBrowser } from '../../testing/browser.ts'
 import { type Pilot, startPilot } from '../../testing/pilot.ts'
+import { until } from '../../testing/until.ts'
 import { type WorkTree, workTree } from '../../testing/work-tree.ts'
 
 let pilot: Pilot
@@ -31,7 +32,8 @@ test('from the one-time link to the first push that is live, without one request
   await open('/')
   assert.equal(new URL(page.url()).pathname, '/setup', 'the first page of a new server leads to the set-up')
   await open(link.pathname + link.hash)
-  assert.equal(await page.getByLabel('Code').inputValue(), link.hash.slice(1), 'the code is filled in')
+  const code = page.getByLabel('Code')
+  await until('the code is filled in', async () => (await code.inputValue()) === link.hash.slice(1))
   await page.getByLabel('User name').fill('ana')
   await page.getByLabel('Password', { exact: true }).fill('short')
   await page.getByRole('button', { name: 'Create and continue' }).click()

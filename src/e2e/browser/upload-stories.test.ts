@@ -29,7 +29,7 @@ test('an upload shows how far it is, and can be cancelled without a trace', asyn
   await admin.open('/new')
   const devtools = await admin.context.newCDPSession(page)
   await devtools.send('Network.enable')
-  const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 2_000_000 }
+  const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 1_000_000 }
   await devtools.send('Network.emulateNetworkConditions', slow)
   const files = { ...hello('from a ZIP'), 'big.bin': randomBytes(12_000_000) }
   const buffer = zip(

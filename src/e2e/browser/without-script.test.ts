@@ -60,13 +60,12 @@ test('a config var is set, and a release rolled back', async () => {
   await page.getByLabel('Name', { exact: true }).fill('GREETING')
   await page.locator('#var-value').fill('hello without script')
   await page.getByRole('button', { name: 'Save and apply' }).first().click()
-  await until('the new config var is live', async () => {
-    return (await pilot.app('shop')).text === 'hello without script'
-  })
+  const said = async () => (await pilot.app('shop')).text
+  await until('the new config var is live', async () => (await said()) === 'hello without script', 60_000)
   await admin.open('/projects/shop/deploys')
   await page.getByRole('link', { name: 'Roll back to v1' }).click()
   await page.getByRole('button', { name: 'Roll back to v1' }).click()
-  await until('v1 answers again', async () => (await pilot.app('shop')).text === 'v1')
+  await until('v1 answers again', async () => (await said()) === 'v1', 60_000)
 })
 
 test('a form that was left open writes nothing back that others have changed', async () => {
@@ -148,7 +147,7 @@ test('an archive is uploaded', async () => {
   await page.getByLabel('Archive').setInputFiles({ name: 'plain.zip', mimeType: 'application/zip', buffer })
   await page.getByRole('button', { name: 'Upload and deploy' }).click()
   await page.waitForURL((url) => url.pathname.startsWith('/projects/plain'))
-  await until('it is live', async () => (await pilot.app('plain')).text === 'plain form')
+  await until('it is live', async () => (await pilot.app('plain')).text === 'plain form', 60_000)
 })
 
 test('stopping asks on a page of its own, and deleting wants the name typed', async () => {
@@ -162,6 +161,7 @@ test('stopping asks on a page of its own, and deleting wants the name typed', as
   await admin.open('/projects/plain/settings')
   await page.getByLabel(/Type .*plain/).fill('shop')
   await page.getByRole('button', { name: /Delete/ }).click()
+  await page.getByRole('alert').waitFor()
   assert.equal((await pilot.api('/api/project/plain')).status, 200, 'another name deletes nothing')
   await page.getByLabel(/Type .*plain/).fill('plain')
   await page.getByRole('button', { name: /Delete/ }).click()
@@ -169,5 +169,5 @@ test('stopping asks on a page of its own, and deleting wants the name typed', as
   await page.goto('/')
   await page.locator('summary').filter({ hasText: 'admin' }).click()
   await page.getByRole('button', { name: 'Sign out' }).click()
-  assert.equal(new URL(page.url()).pathname, '/login')
+  await page.waitForURL((url) => url.pathname === '/login')
 })
