@@ -111,14 +111,17 @@ test('server-sent events arrive one by one, and the headers before the first of 
   const outgoing = ask(router, 'GET')
   outgoing.end()
   const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  let fastestMs = Number.POSITIVE_INFINITY
   for (let n = 0; n < 3; n++) {
     // The app sends the next event only after the last one was seen here.
     waiting.shift()?.()
     const began = performance.now()
     const [event] = await once(incoming, 'data')
     assert.equal(String(event), `data: ${n}\n\n`)
-    assert.ok(performance.now() - began < 500)
+    fastestMs = Math.min(fastestMs, performance.now() - began)
   }
+  // a proxy that collects delays every one of them, a busy machine some
+  assert.ok(fastestMs < 500, `${fastestMs} ms`)
 })
 
 test('an answer may begin before the request has ended', async (t) => {

@@ -63,8 +63,10 @@ describe('logs of real processes rotate', { timeout: 120_000 }, () => {
       [...seen].sort((a, b) => a - b),
       'in order',
     )
+    // how much a follower that falls behind misses is a matter of the machine, that it is told is not
+    const jumps = seen.filter((line, at) => line !== (seen[at - 1] ?? -1) + 1).length
+    assert.ok(jumps <= gaps, `${jumps} jumps, ${gaps} gaps`)
     if (gaps === 0) assert.equal(seen.length, count)
-    assert.ok(seen.length > count * 0.5, `${seen.length} of ${count}, ${gaps} gaps`)
     const names = await readdir(directory)
     assert.equal(names.length, limits.keep + 1, names.join())
     const newest = await readAppLog(logIn(directory), { lines: 3_000 })
@@ -79,6 +81,7 @@ describe('logs of real processes rotate', { timeout: 120_000 }, () => {
       whole,
       Array.from({ length: count - first }, (_, n) => first + n),
     )
+    assert.deepEqual(seen.slice(-whole.length), whole, 'nothing that is still there was missed')
     await lab.runtime.stop(group, 1_000)
   })
 
