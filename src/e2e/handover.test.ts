@@ -144,7 +144,7 @@ describe('projects of which two versions may not run at once', { timeout: 240_00
     const lock = path.join(pilot.home, 'projects/shop/data/lock')
     const old = readFileSync(lock, 'utf8')
     await until('the new version starts', () => existsSync(lock) && readFileSync(lock, 'utf8') !== old)
-    const waiting = pilot.app('shop')
+    const waiting = pilot.app('shop', '/', { timeoutMs: 60_000 })
     pilot.signal('SIGKILL')
     await pilot.exited()
     await push

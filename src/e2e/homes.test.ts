@@ -215,12 +215,12 @@ describe('homes and starts', { timeout: 180_000 }, () => {
     let ready = false
     const running = command(nodepilot, ['serve'], {
       env: { NODEPILOT_HOME: home, PORT: '0', NODEPILOT_ADMIN_PASSWORD: password },
-      timeoutMs: 60_000,
+      timeoutMs: 170_000,
       onOutput: (text) => {
         ready ||= /^Next /m.test(text)
       },
     })
     const ended = running.then(({ all }) => all)
-    return Promise.race([ended, until('the server to be ready', () => ready, 30_000).then(() => 'ready')])
+    return Promise.race([ended, until('the server to be ready', () => ready, 60_000).then(() => 'ready')])
   }
 })

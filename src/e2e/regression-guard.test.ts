@@ -75,7 +75,7 @@ describe('the regression guard', { timeout: 240_000 }, () => {
 
   test('a release that turns bad is switched back to the processes it replaced, without a lost request', async () => {
     const [, pid] = (await pilot.app('shop', '/work')).text.split(' ')
-    const load = pilot.load('shop', { path: '/work', rate: 100 })
+    const load = pilot.load('shop', { path: '/work', rate: 100, timeoutMs: 30_000 })
     await load.answered(200)
     await work.commit(working(500))
     assertLive(await work.push(pilot.remote('shop')), 2)
@@ -85,7 +85,7 @@ describe('the regression guard', { timeout: 240_000 }, () => {
         const now = await deployment(2)
         return now.comparison?.state === 'switched_back' && now
       },
-      30_000,
+      60_000,
     )
     await load.answered(100)
     const report = await load.stop()
@@ -127,7 +127,7 @@ describe('the regression guard', { timeout: 240_000 }, () => {
   })
 
   test('the next push is told, and a good release ends its minute well and the kept processes with it', async () => {
-    const load = pilot.load('shop', { path: '/work', rate: 50 })
+    const load = pilot.load('shop', { path: '/work', rate: 50, timeoutMs: 30_000 })
     await work.commit({ ...working(200), 'note.txt': 'mended' })
     const pushed = await work.push(pilot.remote('shop'))
     assertLive(pushed, 4)
@@ -138,7 +138,7 @@ describe('the regression guard', { timeout: 240_000 }, () => {
         const now = await deployment(4)
         return now.comparison?.state !== 'watching' && now
       },
-      40_000,
+      60_000,
     )
     const report = await load.stop()
     assert.equal(report.lostCount, 0, JSON.stringify(report.lost))

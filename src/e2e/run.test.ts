@@ -48,9 +48,18 @@ describe('one-off commands', { timeout: 240_000 }, () => {
   const sh = (script: string) => ['/bin/sh', '-c', script]
   /** Everything that runs for the project, beside its one web process. */
   const extra = async () => (await appProcesses(pilot.home, 'shop')).length - 1
+  const sleepers = async () =>
+    (await appProcesses(pilot.home, 'shop')).filter(({ command }) => command === 'sleep 600').length
 
   test('both streams come line by line, the exit code last, and it is passed on', async () => {
-    assert.deepEqual(await run(sh('echo one; echo two >&2; sleep 0.1; printf three; exit 7')), [
+    const script = 'echo one; read go; echo two >&2; read go; printf three; exit 7'
+    const { input, lines, ended } = await withInput(script)
+    // each comes while the command goes on, and nothing orders two pipes but that
+    for (const word of ['one', 'two']) {
+      await until(`${word} to come`, () => lines.some(({ text }) => text === word))
+      assert.equal(await send(`${input}?more=true`, '\n'), 204)
+    }
+    assert.deepEqual((await ended).slice(1), [
       { stream: 'out', text: 'one' },
       { stream: 'err', text: 'two' },
       { stream: 'out', text: 'three' },
@@ -90,7 +99,7 @@ describe('one-off commands', { timeout: 240_000 }, () => {
   })
 
   test('after its time everything of it is ended, detached children too', async () => {
-    const lines = await run(sh('setsid sleep 600 & echo begun; exec sleep 600'), { timeoutMs: 500 })
+    const lines = await run(sh('setsid sleep 600 & echo begun; exec sleep 600'), { timeoutMs: 3_000 })
     assert.deepEqual(lines[0], { stream: 'out', text: 'begun' })
     assert.equal(lines.at(-1)?.exitCode, 124)
     assert.equal(lines.at(-1)?.error?.code, 'timeout')
@@ -140,7 +149,7 @@ describe('one-off commands', { timeout: 240_000 }, () => {
   test('a command that says nothing ends too when its reader has gone', async () => {
     const answer = open(sh('exec sleep 600'))
     answer.catch(() => {})
-    await until('it runs', async () => (await extra()) === 1)
+    await until('it runs', async () => (await sleepers()) === 1)
     // the head may come with the first output only: cut the connection, whatever has come
     const body = JSON.stringify({ command: sh('exec sleep 601') })
     const sent = request(`${pilot.url}/api/project/shop/run`, {
@@ -320,7 +329,9 @@ describe('one-off commands', { timeout: 240_000 }, () => {
     const marker = `${pilot.home}/projects/shop/data/read`
     const { input } = await withInput(`trap '' TERM; cat >/dev/null; echo whole >'${marker}'`)
     assert.equal(await send(`${input}?more=true`, 'half'), 204)
-    assert.ok((await extra()) >= 4)
+    // the detached one has left its group only when it is what it shall be
+    await until('both sleep', async () => (await sleepers()) === 2)
+    await until('the other one reads', async () => (await extra()) >= 4)
     pilot.signal('SIGKILL')
     await pilot.exited()
     // what has left its group lives until the next start, which looks for it

@@ -20,11 +20,15 @@ interface Seen {
   }[]
 }
 
-/** Says which instance answers. While there is a file `hold` in its data folder, only the first one starts. */
+/**
+ * Says which instance answers. While there is a file `hold` in its data folder, only the first one starts; while
+ * there is `hold.web.2`, that one does not.
+ */
 const server = `const { existsSync } = require('node:fs')
 const { NODEPILOT_INSTANCE: name, NODEPILOT_DATA_DIR: data, PORT } = process.env
 const listen = () => require('node:http').createServer((q, s) => s.end(name)).listen(PORT)
-;(function begin() { name !== 'web.1' && existsSync(data + '/hold') ? setTimeout(begin, 50) : listen() })()
+const held = () => (name !== 'web.1' && existsSync(data + '/hold')) || existsSync(data + '/hold.' + name)
+;(function begin() { held() ? setTimeout(begin, 50) : listen() })()
 `
 const files = {
   ...app(server),
@@ -79,7 +83,7 @@ describe('instances and process types', { timeout: 240_000 }, () => {
     for (const name of ['web.1', 'web.2', 'web.3']) {
       assert.ok((report.bodies.get(name) ?? 0) > 50, `${name}: ${report.bodies.get(name)}`)
     }
-    assert.equal((await appProcesses(pilot.home, 'shop')).length, 2)
+    await until('the others have ended', async () => (await appProcesses(pilot.home, 'shop')).length === 2)
   })
 
   test('a deployment, a restart and a rollback start all of each type, and lose nothing', async () => {
@@ -173,10 +177,16 @@ describe('instances and process types', { timeout: 240_000 }, () => {
 
     const mine = (await show()).instances.find(({ name }) => name === first.text)
     assert.ok(mine?.pid)
+    // it must not be back before the next visit
+    const hold = `${pilot.home}/projects/shop/data/hold.${first.text}`
+    await writeFile(hold, '')
     process.kill(mine.pid, 'SIGKILL')
+    // a process that is just dying still takes a connection, and what it took is lost
+    await until('it has ended', async () => !(await isAlive(mine.pid ?? 0)))
     const other = await visit()
     assert.match(other, /^200 web\.[123]$/)
     assert.notEqual(other, `200 ${first.text}`)
+    await rm(hold)
     await until('the killed one runs again', async () => {
       const now = (await show()).instances.find(({ name }) => name === first.text)
       return now?.status === 'online' && now.pid !== mine.pid

@@ -157,7 +157,7 @@ describe('uploads', { timeout: 180_000 }, () => {
     const none = await pilot.api('/api/project/zipped/deploy', { method: 'POST', body: form({ a: 'b' }) })
     assert.equal(none.status, 422)
     assert.match(none.text, /"field":"file"/)
-    assert.deepEqual(await uploads(), [])
+    await until('no upload to stay', async () => (await uploads()).length === 0)
   })
 
   test('wrong fields of a form are named, and nothing is made', async () => {

@@ -137,9 +137,7 @@ export class FaultLab {
     killIfThere(before[0])
     process.kill(this.pilot.pid, 'SIGCONT')
     assert.ok(await done, `not done when PM2 was lost at ${point}`)
-    // what the dead one has left looks well enough
-    const anyLeft = async () => (await Promise.all(before.map(isAlive))).includes(true)
-    await until('what PM2 had started to be gone', async () => !(await anyLeft()))
+    await untilGone(before)
     await this.allIsWell()
     assert.ok(performance.now() - lost < 15_000, `${Math.round(performance.now() - lost)} ms`)
   }
@@ -153,10 +151,12 @@ export class FaultLab {
     })
     await pause(afterMs)
     const pid = await this.#pidOf(victim)
+    const left = victim === 'PM2' ? await appProcesses(this.pilot.home) : []
     killIfThere(pid)
     if (victim === 'server') await this.pilot.exited()
     await done
     if (victim === 'server') await this.pilot.start()
+    if (victim === 'PM2') await untilGone(left.map((one) => one.pid))
     // between the old socket and the new one lie a few ms in which a connection is refused
     if (victim === 'keeper') {
       await until('another keeper', async () => ![undefined, pid].includes(await this.#pidOf(victim)))
@@ -303,6 +303,12 @@ export class FaultLab {
   get #armed(): string {
     return join(this.#folder, 'armed')
   }
+}
+
+/** What a dead PM2 has left looks well enough, until it is ended and started anew. */
+async function untilGone(pids: readonly number[]): Promise<void> {
+  const anyLeft = async () => (await Promise.all(pids.map(isAlive))).includes(true)
+  await until('what PM2 had started to be gone', async () => !(await anyLeft()), 30_000)
 }
 
 /** It may have ended by itself since it was found. */

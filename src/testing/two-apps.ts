@@ -132,8 +132,8 @@ export class TwoApps {
 
   /** What the dead PM2 had started goes on without a master for a moment: the new one starts its own. */
   async mended(before: readonly number[]): Promise<void> {
-    await until('the old processes to be gone', () => !before.some((pid) => this.alive(pid)))
-    await until('both projects to answer', () => this.serve())
+    await until('the old processes to be gone', () => !before.some((pid) => this.alive(pid)), 30_000)
+    await until('both projects to answer', () => this.serve(), 30_000)
   }
 
   /** Pushes files that stand still somewhere, and resolves when they do. */
@@ -141,7 +141,7 @@ export class TwoApps {
     const before = await this.work.head()
     await this.work.commit(files)
     const pushed = this.work.push(this.pilot.remote('app'))
-    await until('the deployment to stand still', () => existsSync(file))
+    await until('the deployment to stand still', () => existsSync(file), 60_000)
     return { before, pushed }
   }
 
