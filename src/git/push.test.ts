@@ -329,9 +329,9 @@ test('a client that stands still is let go', async () => {
 
 test('a silent hook is not idle', async () => {
   const receiver = {
-    preReceive: () => new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 900)),
+    preReceive: () => new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 2_500)),
   }
-  await withRig({ receiver, idleTimeoutMs: 300 }, async (rig) => {
+  await withRig({ receiver, idleTimeoutMs: 1_000 }, async (rig) => {
     const { code, err } = await rig.git(['push', rig.url(), 'main'], await rig.work())
     assert.equal(code, 0, err)
   })

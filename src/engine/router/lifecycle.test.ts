@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { type IncomingMessage, request } from 'node:http'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { isRefusal } from '../domain/refusal.ts'
 import { createRouterClient } from '../drivers/router.ts'
@@ -127,8 +129,13 @@ test('a front port in use is told by name, and taken as soon as it is free', asy
 
 test('a second router on the same socket ends with a clear line and leaves the first alone', async (t) => {
   const first = await startRouterProcess(t)
-  const second = startRouterProcess(t, { folder: first.folder, port: 1 })
-  await assert.rejects(second, /another router answers at/).catch(() => second)
+  const main = new URL('./main.js', import.meta.url).pathname
+  const second = spawn(process.execPath, [main, join(first.folder, `router-0.json`)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const [said, exited] = [text(second.stderr), once(second, 'exit')]
+  assert.deepEqual(await exited, [1, null])
+  assert.match(await said, /another router answers at/)
   await first.client.check()
 })
 

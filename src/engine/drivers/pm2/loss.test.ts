@@ -49,7 +49,7 @@ test('a pending call is refused at once when the daemon dies, not when its time 
   process.kill(daemon, 'SIGKILL')
   const began = performance.now()
   await assert.rejects(list, (error) => isRefusal(error, 'unavailable'))
-  assert.ok(performance.now() - began < 2_000)
+  assert.ok(performance.now() - began < 5_000)
 })
 
 test('a daemon that is asked to end takes its apps along, and its dump holds no secret', async () => {
