@@ -107,6 +107,8 @@ export interface Instance extends GroupRef {
   readonly restarts: number
   /** Milliseconds since 1970, null while not running. */
   readonly startedAt: number | null
+  /** That it was started with; null: none. Left out where nobody knows. */
+  readonly port?: number | null
   /** Of workers of a cluster alone: the port they take connections on by now; null: none yet. */
   readonly listening?: number | null
 }

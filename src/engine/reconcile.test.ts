@@ -239,6 +239,44 @@ test('after the loss of the process manager orphans end and everything runs once
   }
 })
 
+test('losses of the process manager that cross leave every process where its row says', async () => {
+  const lab = await createLab()
+  try {
+    const project = await lab.project()
+    await lab.deploy(project, lab.commit(revisionOf('a')))
+    const port = () => lab.store.instances.ofProject(project.id)[0]?.port
+    const before = port()
+    lab.memory.lose()
+    await lab.memory.connect()
+    await lab.memory.endOrphans()
+    await Promise.all([lab.engine.mend(), lab.engine.mend()])
+    await lab.engine.applyRoutes()
+    assert.equal(port(), before)
+    assert.equal(await lab.visit('shop.localhost'), '200 v1')
+  } finally {
+    await lab.close()
+  }
+})
+
+test('a process that listens elsewhere than its row says is found there', async () => {
+  const lab = await createLab()
+  try {
+    const project = await lab.project()
+    await lab.deploy(project, lab.commit(revisionOf('a')))
+    const [row] = lab.store.instances.ofProject(project.id)
+    assert.ok(row?.port)
+    lab.store.instances.movePort(row, row.port + 1)
+    const running = await generations(lab)
+    await lab.engine.mend()
+    await lab.engine.applyRoutes()
+    assert.equal(await lab.visit('shop.localhost'), '200 v1')
+    assert.equal(lab.store.instances.ofProject(project.id)[0]?.port, row.port)
+    assert.deepEqual(await generations(lab), running)
+  } finally {
+    await lab.close()
+  }
+})
+
 test('a stopped project stays stopped', async () => {
   await afterDeath(
     async (lab, project) => lab.engine.processes.stop(project, ada),

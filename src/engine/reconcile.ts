@@ -8,7 +8,7 @@ import { endForgottenHolds } from './pipeline/handover.ts'
 import { removeLeftovers } from './pipeline/prune.ts'
 import { retireOld } from './pipeline/retire.ts'
 import { prepareRelease } from './pipeline/serve-files.ts'
-import { hasMadeRoom, isSame, startNowOrLater } from './pipeline/start-serving.ts'
+import { hasMadeRoom, isElsewhere, isSame, startNowOrLater } from './pipeline/start-serving.ts'
 import { nowOrLater } from './pipeline/until-it-could.ts'
 import { isWorker, turnOverWorkers } from './pipeline/workers.ts'
 import type { Instance } from './ports.ts'
@@ -64,7 +64,10 @@ export async function mendProcesses(ctx: Context): Promise<void> {
     )
     .filter(({ row }) => !row.problem)
     .filter(({ row }) => isWorker(row) || !hasMadeRoom(ctx, row))
-    .filter(({ project, row }) => !running.some((instance) => isSame(instance, project.name, row)))
+    .filter(
+      ({ project, row }) =>
+        !running.some((instance) => isSame(instance, project.name, row) && !isElsewhere(instance, row)),
+    )
   const web = missing.filter(({ row }) => !isWorker(row))
   await eachOf(web, 4, ({ project, row }) => startNowOrLater(ctx, project, row))
   // those of an older generation that still run have to end first

@@ -160,7 +160,15 @@ export function createMemoryRuntime(options: MemoryRuntimeOptions): MemoryRuntim
 
 function instanceOf({ group, spec, pid, restarts, startedAt }: Running): Instance {
   const name = `${group.type}.${spec.index}`
-  const instance = { ...refOf(group), index: spec.index, name, pid, restarts, startedAt } as const
+  const instance = {
+    ...refOf(group),
+    index: spec.index,
+    name,
+    pid,
+    restarts,
+    startedAt,
+    port: spec.port,
+  } as const
   const listening = group.cluster ? { listening: spec.port } : {}
   return { ...instance, ...listening, status: 'online' }
 }

@@ -40,6 +40,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeHarness>):
       })
       assert.ok((instance?.pid ?? 0) > 0)
       assert.ok((instance?.startedAt ?? 0) > 0)
+      assert.equal(instance?.port, group.instances[0]?.port)
       assert.deepEqual(await runtime.list('listed'), [instance])
       await runtime.stop(group, 2_000)
     })
@@ -208,8 +209,8 @@ function pids(instances: readonly { readonly pid: number | null }[]): (number | 
   return instances.map((instance) => instance.pid)
 }
 
-function pick<T extends { pid: unknown; startedAt: unknown }>(instance: T | undefined) {
+function pick<T extends { pid: unknown; startedAt: unknown; port?: unknown }>(instance: T | undefined) {
   if (!instance) return undefined
-  const { pid: _pid, startedAt: _startedAt, ...rest } = instance
+  const { pid: _pid, startedAt: _startedAt, port: _port, ...rest } = instance
   return rest
 }

@@ -15,22 +15,37 @@ import { untilItCould } from './until-it-could.ts'
  * same port, unless another program has taken it meanwhile: what is routed there must never reach a stranger.
  * Never throws: one that cannot be started does not keep the others down. Returns whether it runs, or need not.
  */
-export async function startServing(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<boolean> {
-  const release = ctx.store.releases.find(project.id, row.release)
+export function startServing(ctx: Context, project: ProjectRow, row: InstanceRow): Promise<boolean> {
+  // two at once, and the second would take the port of the first for that of a stranger
+  const key = `${row.type}.${row.position} of ${project.id} in ${row.generation}`
+  return ctx.inOrder(key, () => startOne(ctx, project, row))
+}
+
+async function startOne(ctx: Context, project: ProjectRow, asked: InstanceRow): Promise<boolean> {
+  const row = servingRow(ctx, asked)
+  const release = row && ctx.store.releases.find(project.id, row.release)
   const command = release && commandOf(release, row.type)
-  if (!command || !servingRow(ctx, row)) return true
+  if (!command) return true
   const { type, generation, position } = row
   const ref = { project: project.name, type, release: row.release, generation }
   const { plan } = release
   try {
+    const running = await ctx.runtime.list(project.name)
+    const own = running.find((instance) => isSame(instance, project.name, row) && isUp(instance))
+    if (own) {
+      adoptPort(ctx, row, own)
+      return true
+    }
     const envVars = varsAtRun(release)
     const port = await ownPort(ctx, row)
     const directory = ctx.paths.release(project.name, row.slug)
     const { graceMs } = inForce(project, plan)
     const { memoryLimitMb } = project
     const cluster = row.cluster ?? false
-    const running = { directory, command, envVars, plan, graceMs, memoryLimitMb, cluster }
-    await ctx.runtime.start(await groupOf(ctx, ref, running, [{ index: position, port }]))
+    const how = { directory, command, envVars, plan, graceMs, memoryLimitMb, cluster }
+    const started = await ctx.runtime.start(await groupOf(ctx, ref, how, [{ index: position, port }]))
+    // one that was thought not to have been started may have been, meanwhile
+    for (const instance of started) adoptPort(ctx, { ...row, port }, instance)
     // retired while it was being started: nobody else would end it
     if (!servingRow(ctx, row)) await ctx.runtime.stop(ref, 1_000, [position])
     return true
@@ -75,6 +90,22 @@ export function isSame(instance: Instance, project: string, row: InstanceRow): b
     instance.type === row.type &&
     instance.index === row.position
   )
+}
+
+/** Whether the table names another port than the process was started with. */
+export function isElsewhere({ port }: Instance, row: InstanceRow): boolean {
+  return !row.cluster && port != null && row.port !== null && port !== row.port
+}
+
+function isUp({ status }: Instance): boolean {
+  return status === 'online' || status === 'restarting'
+}
+
+/** The process is right: it cannot be told another port while it runs. */
+function adoptPort(ctx: Context, row: InstanceRow, instance: Instance): void {
+  if (!isElsewhere(instance, row) || instance.port == null) return
+  ctx.report.info(`${instance.name} of ${instance.project} runs on port ${instance.port}, not on ${row.port}`)
+  ctx.store.instances.movePort(row, instance.port)
 }
 
 /** As the table has it now; undefined: it serves no longer. */

@@ -78,10 +78,11 @@ export async function stopGroup(
 
 /** Whatever somebody else put into this PM2 is no instance. */
 export function instancesOf(entries: readonly Entry[]): readonly Instance[] {
-  return entries.flatMap(({ name, pid, status, restarts, startedAt, listening }) => {
+  return entries.flatMap(({ name, pid, status, restarts, startedAt, kept, listening }) => {
     const ref = parseInstanceName(name)
     if (!ref) return []
-    const instance = { ...ref, name: `${ref.type}.${ref.index}`, pid, status, restarts, startedAt }
+    const life = { pid, status, restarts, startedAt }
+    const instance = { ...ref, name: `${ref.type}.${ref.index}`, ...life, ...(kept && { port: kept.port }) }
     return listening === undefined ? instance : { ...instance, listening }
   })
 }
