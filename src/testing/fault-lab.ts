@@ -7,6 +7,7 @@ import type { Failpoint } from '../engine/failpoints.ts'
 import { app as appFiles, hello } from './apps.ts'
 import type { Answer } from './ask.ts'
 import type { CommandResult } from './command.ts'
+import { answersAsWritten, routesAsWritten } from './front-door-truth.ts'
 import { assertLive } from './git-output.ts'
 import { nothingLeft } from './leftovers.ts'
 import type { Load } from './load.ts'
@@ -190,8 +191,9 @@ export class FaultLab {
     }
     await until('the world to be as written', agree).catch(() => assert.deepEqual(found, []))
     assert.equal((await this.pilot.app('other')).text, 'other')
-    await this.#appIsTrue()
-    await this.#routesAreTrue()
+    const runs = await answersAsWritten(this.pilot)
+    if (runs && this.#pushed) await this.#branchServes(this.#pushed)
+    await routesAsWritten(this.pilot)
     this.#isWell = true
   }
 
@@ -234,43 +236,11 @@ export class FaultLab {
     return true
   }
 
-  /** `app` answers with the current release and the config vars it should have, and the branch is what serves. */
-  async #appIsTrue(): Promise<void> {
-    const { project } = (await this.pilot.api('/api/project/app')).json<{
-      project: { status: string; release: number }
-    }>()
-    if (project.status === 'stopped') return
-    const { envVars } = (await this.pilot.api('/api/project/app/env')).json<{
-      envVars: { COLOUR?: string }
-    }>()
-    const right = async () => {
-      const [release, colour] = (await this.pilot.app('app')).text.split(' ').slice(-2)
-      return release === `v${project.release}` && colour === (envVars.COLOUR ?? '')
-    }
-    await until(`app to answer as v${project.release}`, right)
-    if (this.#pushed) await this.#branchServes(this.#pushed)
-  }
-
   /** What was pushed serves where git has moved the branch, and nowhere else. */
   async #branchServes({ commit, version }: { commit: string; version: string }): Promise<void> {
     const tip = await this.work.git('ls-remote', this.pilot.remote('app'), 'refs/heads/main')
     const serves = (await this.pilot.app('app')).text.startsWith(`${version} `)
     assert.equal(serves, tip.out.startsWith(commit), `${version}: ${tip.all}`)
-  }
-
-  /** Every project and domain that there is leads somewhere, and one that was deleted nowhere. */
-  async #routesAreTrue(): Promise<void> {
-    const { projects } = (await this.pilot.api('/api/project/list')).json<{ projects: { name: string }[] }>()
-    const names = projects.map(({ name }) => name)
-    const { domains } = (await this.pilot.api('/api/project/app/domains')).json<{
-      domains: { domain: string }[]
-    }>()
-    const newest = domains.at(-1)?.domain
-    const hosts = ['gone', ...names].map((name) => [`${name}.localhost`, names.includes(name)] as const)
-    for (const [host, known] of newest ? [...hosts, [newest, true] as const] : hosts) {
-      const answer = await this.pilot.app('app', '/', { host })
-      assert.equal(answer.status !== 404, known, `${host}: ${answer.status}`)
-    }
   }
 
   /** A broken promise must not break the next ones. */
