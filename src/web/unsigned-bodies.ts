@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { networkOf } from '../engine/domain/address.ts'
 import { Refusal } from '../engine/domain/refusal.ts'
 
 export interface UnsignedLimits {
@@ -24,14 +25,16 @@ export const webhookLimits: UnsignedLimits = {
 }
 
 interface Reading {
+  /** The network it comes from. */
+  readonly sender: string
   bytes: number
   giveUp(refusal: Refusal): void
 }
 
 /**
  * Reads bodies of people who have not proved yet who they are, within memory and time that are bounded for all of
- * them together. Where there is no room, the one that has been at it for longest has to go: whoever sends slowly on
- * purpose keeps nobody else out.
+ * them together. Where there is no room, one of the sender who takes most of it has to go, the one that has been at it
+ * for longest: whoever sends slowly, or much, on purpose pushes out nobody but himself.
  */
 export function createUnsignedBodies(limits: UnsignedLimits) {
   // in the order they began
@@ -39,15 +42,13 @@ export function createUnsignedBodies(limits: UnsignedLimits) {
   let together = 0
 
   const makeRoom = () => {
-    for (const oldest of readings) {
-      if (readings.size <= limits.most && together <= limits.bytesTogether) return
-      oldest.giveUp(crowded())
-    }
+    while (readings.size > limits.most) oldestOfLargest(readings, () => 1)?.giveUp(crowded())
+    while (together > limits.bytesTogether) oldestOfLargest(readings, ({ bytes }) => bytes)?.giveUp(crowded())
   }
 
   return {
-    /** The whole body. Refuses with `too_large`, `malformed` (cut off, too slow), `unavailable` (no room). */
-    read(incoming: IncomingMessage): Promise<Buffer> {
+    /** The whole body; `address`: of who sends it. Refuses with `too_large`, `malformed` (cut off, too slow), `unavailable` (no room). */
+    read(incoming: IncomingMessage, address: string): Promise<Buffer> {
       if (Number(incoming.headers['content-length'] ?? 0) > limits.bytes) {
         incoming.resume()
         return Promise.reject(tooLarge(limits))
@@ -82,13 +83,25 @@ export function createUnsignedBodies(limits: UnsignedLimits) {
         const slow = () =>
           giveUp(new Refusal('malformed', `the body took longer than ${limits.patienceMs / 1000} s`))
         const timer = setTimeout(slow, limits.patienceMs)
-        const reading: Reading = { bytes: 0, giveUp }
+        const reading: Reading = { sender: networkOf(address), bytes: 0, giveUp }
         readings.add(reading)
         incoming.on('data', take).on('end', done).on('close', cut)
         makeRoom()
       })
     },
   }
+}
+
+/** Of the sender whose readings weigh most together; of two that weigh the same, the one that began first. */
+function oldestOfLargest(
+  readings: Iterable<Reading>,
+  weight: (reading: Reading) => number,
+): Reading | undefined {
+  const all = [...readings].filter((reading) => weight(reading) > 0)
+  const sums = new Map<string, number>()
+  for (const one of all) sums.set(one.sender, (sums.get(one.sender) ?? 0) + weight(one))
+  const largest = Math.max(...sums.values())
+  return all.find(({ sender }) => sums.get(sender) === largest)
 }
 
 function tooLarge({ bytes }: UnsignedLimits): Refusal {

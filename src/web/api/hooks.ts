@@ -26,7 +26,7 @@ export function hooksApi({ engine }: Services): readonly Endpoint[] {
       async handler({ c }) {
         const address = addressOf(c)
         const project = engine.webhook.knock(c.req.param('project') ?? '', c.req.header(), address)
-        const body = await bodies.read(c.env.incoming)
+        const body = await bodies.read(c.env.incoming, address)
         const answer = await engine.webhook.receive(project, c.req.header(), body, address)
         const { result, reason, deployment } = answer
         return c.json({ result, reason, deployment }, result === 'deploying' ? 202 : 200)
