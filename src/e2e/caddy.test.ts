@@ -71,6 +71,32 @@ describe('behind the real Caddy', { timeout: 240_000 }, () => {
     assert.equal(seen['x-forwarded-for'], '127.0.0.1')
   })
 
+  test('in maintenance, who is let through comes through Caddy, and nobody who only says so', async () => {
+    const change = (body: object) => pilot.api('/api/project/shop', { method: 'PATCH', body })
+    const allowed = '127.0.0.2'
+    const from = (localAddress: string, headers = {}) =>
+      new Promise<number>((resolve, reject) => {
+        const host = `shop.${domain}`
+        const where = { host: '127.0.0.1', port: caddy.httpsPort, servername: host, ca: caddy.authority }
+        get({ ...where, localAddress, agent: false, headers: { host, ...headers } }, (response) => {
+          response.resume().once('end', () => resolve(response.statusCode ?? 0))
+        }).once('error', reject)
+      })
+    assert.equal((await change({ maintenance: true, maintenanceAllow: [allowed] })).status, 200)
+    assert.equal(await from(allowed), 200)
+    assert.equal(await from(allowed, { 'x-forwarded-for': '203.0.113.9' }), 200)
+    assert.equal(await from('127.0.0.1'), 503)
+    const forged = [
+      { 'x-forwarded-for': allowed },
+      { 'x-forwarded-for': `203.0.113.9, ${allowed}` },
+      { 'x-forwarded-for': [allowed, allowed] },
+      { 'x-real-ip': allowed, forwarded: `for=${allowed}`, 'true-client-ip': allowed },
+      { 'x-forwarded-for': allowed, connection: 'close, x-forwarded-for' },
+    ]
+    for (const headers of forged) assert.equal(await from('127.0.0.3', headers), 503, JSON.stringify(headers))
+    assert.equal((await change({ maintenance: false, maintenanceAllow: [] })).status, 200)
+  })
+
   test('a name that is no project’s gets no certificate, and nobody outside may ask which are', async () => {
     await assert.rejects(fetchApp('invented'))
     const asked = await secure(caddy, domain, `/tls/ask?domain=shop.${domain}`)
