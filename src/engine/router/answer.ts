@@ -41,10 +41,9 @@ export class Answer {
     this.#client.writeBytes(bytes)
   }
 
-  /** Something that comes before the answer itself: 100, 102, 103. */
+  /** Something that comes before the answer itself: 100, 102, 103. Goes out with all that was read with it. */
   inform({ status, reason, fields }: AnswerHead): void {
     this.#text += `HTTP/1.1 ${status} ${reason}\r\n${answerLines(fields, nothing)}\r\n`
-    this.flush()
   }
 
   /** `close`: the connection ends with this answer; returns whether it does. `cookie`: one of the router's own. */

@@ -40,6 +40,8 @@ const connectTimeoutMs = 3_000
 export const probeMs = 60_000
 /** Bytes that may wait for a slow reader before the other side is stopped. */
 export const mostWaiting = 65_536
+/** So many heads that only inform may come before an answer: an app that never ends them would keep this process busy. */
+const mostInformed = 1_000
 const answerLimits = { line: 16_384, size: 65_536, fields: 512 }
 
 /**
@@ -65,6 +67,7 @@ export class Connection {
   #body: Body | null = null
   #inAnswer = false
   #answerEnded = false
+  #informed = 0
   #requestEnded = false
   #reusable = false
 
@@ -108,6 +111,7 @@ export class Connection {
     this.heard = false
     this.#inAnswer = false
     this.#answerEnded = false
+    this.#informed = 0
     this.#requestEnded = false
     this.#reader.reset()
     if (!this.#socket.connecting) asker.connected(this)
@@ -194,7 +198,7 @@ export class Connection {
     this.#reader.reset()
     if (status < 200 && status !== 101) {
       asker.informed(head)
-      return minor === 1
+      return minor === 1 && ++this.#informed <= mostInformed
     }
     const switched = status === 101
     if (switched && !asker.isUpgrade) return false

@@ -52,6 +52,27 @@ test('a malformed head of an app is a 502 page, and nothing of it reaches the cl
   }
 })
 
+test('an app that informs and never answers is cut off, whoever asks, and holds up nobody else', async (t) => {
+  const router = await startRouterProcess(t)
+  const floods: Socket[] = []
+  const app = await rawApp(t, (socket) => {
+    floods.push(socket)
+    const go = () => {
+      for (let n = 0; n < 500; n++) socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n')
+      if (!socket.destroyed) setImmediate(go)
+    }
+    go()
+  })
+  const quick = await rawApp(t, (socket) => socket.write(`${ok}Content-Length: 2\r\n\r\nok`))
+  await router.routes({ endpoints: [app] }, { project: 'blog', endpoints: [quick] })
+  const old = sendRaw(router.port, 'GET / HTTP/1.0\r\nHost: shop.localhost\r\n\r\n')
+  const got = await get(router.port)
+  assert.equal(got.status, 502)
+  assert.match(await old, /^HTTP\/1\.1 502 /)
+  assert.equal((await get(router.port, { host: 'blog.localhost' })).body, 'ok')
+  await Promise.all(floods.map((socket) => socket.destroyed || once(socket, 'close')))
+})
+
 test('a body that is cut or malformed is cut for the client, never shown as whole', async (t) => {
   const router = await startRouterProcess(t)
   const chunked = `${ok}Transfer-Encoding: chunked\r\n\r\n`
