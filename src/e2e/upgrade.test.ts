@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import Database from 'better-sqlite3'
+import { projectSettings, settingNames } from '../engine/domain/settings.ts'
 import { createKeeper } from '../engine/drivers/keeper.ts'
 import { createConnection } from '../engine/drivers/pm2/connection.ts'
 import { listEntries, recordOf } from '../engine/drivers/pm2/records.ts'
@@ -9,7 +11,7 @@ import { routerProgram } from '../installation.ts'
 import { TwoApps } from '../testing/two-apps.ts'
 import { until } from '../testing/until.ts'
 
-describe('a home whose front door is still kept by PM2, as an earlier NodePilot did', {
+describe('a home of an earlier NodePilot', {
   timeout: 120_000,
 }, () => {
   let lab: TwoApps
@@ -19,7 +21,7 @@ describe('a home whose front door is still kept by PM2, as an earlier NodePilot 
   })
   after(() => lab?.stop())
 
-  test('the next start takes its address over, and nothing keeps the old one any more', async () => {
+  test('a front door that PM2 keeps: the next start takes its address over, and nothing keeps the old one', async () => {
     const apps = await lab.appPids()
     await lab.crash()
     const old = await keptByPm2(lab)
@@ -40,7 +42,82 @@ describe('a home whose front door is still kept by PM2, as an earlier NodePilot 
     await until('one router alone', async () => (await lab.routerPid().catch(() => old)) !== old)
     await lab.allIsWell()
   })
+  test('a database without traffic and sleep: the app is served all the time, by its domain and after a rollback', async () => {
+    const { pilot } = lab
+    const older = lab.body
+    await lab.allIsWell()
+    const newer = lab.body
+    const domain = 'www.old-home.test'
+    const post = (path: string, body: object) =>
+      pilot.api(`/api/project/app/${path}`, { method: 'POST', body })
+    assert.equal((await post('domains', { domain })).status, 201)
+    const body = { memoryAction: 'fail', webSocketGraceMs: 7_000, sleepAfterMinutes: 60 }
+    assert.equal((await pilot.api('/api/project/app', { method: 'PATCH', body })).status, 200)
+    const apps = await lab.appPids()
+    const load = pilot.load('app', { rate: 20 })
+
+    await lab.crash()
+    const newest = takeBack(join(pilot.home, 'nodepilot.db'))
+    await load.answered(5)
+    await pilot.start()
+    await load.answered(5)
+
+    assert.equal(schemaOf(join(pilot.home, 'nodepilot.db')), newest)
+    assert.deepEqual(await lab.appPids(), apps, 'the processes went on')
+    const { project } = (await pilot.api('/api/project/app')).json<{ project: Record<string, unknown> }>()
+    const kept = { memoryAction: 'fail', webSocketGraceMs: 7_000 }
+    const settings = Object.fromEntries(settingNames.map((name) => [name, project[name]]))
+    assert.deepEqual(settings, { ...projectSettings.parse({}), ...kept })
+    assert.deepEqual([project.status, project.sleeping, project.wakeProblem], ['running', false, null])
+    assert.equal((await pilot.app('app', '/', { host: domain })).text, newer)
+
+    assert.equal((await post('rollback', {})).status, 200)
+    assert.equal((await pilot.app('app')).text, older)
+    assert.equal((await pilot.app('app', '/', { host: domain })).text, older)
+    await load.answered(5)
+    const { lost, bodies } = await load.stop()
+    assert.deepEqual(lost, {})
+    assert.deepEqual([...bodies.keys()], [newer, older])
+    lab.body = older
+    await lab.allIsWell()
+  })
 })
+
+/** Settings that a NodePilot of schema 12 did not know. */
+const newSettings = [
+  ...['sleepAfterMinutes', 'accessLog', 'regressionGuard'],
+  ...['maintenance', 'maintenancePage', 'maintenanceAllow'],
+]
+
+/** Takes a database back to schema 12, before what counts traffic and what sleeps. Returns the schema it had. */
+function takeBack(file: string): number {
+  const db = new Database(file)
+  const schema = db.pragma('user_version', { simple: true }) as number
+  const without = newSettings.map((name) => `'$.${name}'`).join(', ')
+  db.exec(`
+    BEGIN;
+    ALTER TABLE projects DROP COLUMN asleep_at;
+    ALTER TABLE projects DROP COLUMN wake_problem;
+    DROP TABLE release_traffic;
+    DROP INDEX deployments_watched;
+    ALTER TABLE deployments DROP COLUMN comparison;
+    ALTER TABLE instances DROP COLUMN kept_until;
+    UPDATE projects SET settings = json_remove(settings, ${without});
+    PRAGMA user_version = 12;
+    COMMIT;
+  `)
+  db.close()
+  return schema
+}
+
+function schemaOf(file: string): unknown {
+  const db = new Database(file, { readonly: true })
+  try {
+    return db.pragma('user_version', { simple: true })
+  } finally {
+    db.close()
+  }
+}
 
 /** Puts PM2 in the place of the keeper. Returns the pid of the router. */
 async function keptByPm2(lab: TwoApps): Promise<number> {
