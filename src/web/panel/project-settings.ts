@@ -11,7 +11,7 @@ import type { Env, Services } from '../services.ts'
 import { requireSession } from '../session.ts'
 import { type FormFields, type FormProblem, readForm, submit } from './form.ts'
 import { projectFrame, projectOfPage, whoOfPage } from './project-frame.ts'
-import { fieldsIn, fieldsOf, settingGroups, settingsOf } from './settings-fields.ts'
+import { fieldsIn, fieldsOf, labelOf, settingGroups, settingsOf } from './settings-fields.ts'
 import { requireTyped } from './settings-users.ts'
 import { editedIn, editsIn, shownField } from './shown.ts'
 
@@ -95,7 +95,7 @@ export function projectSettingsPages(services: Services): Hono<Env> {
     'project.manage',
     'saved',
     (c, project, input) => {
-      const edits = changeOf(editsIn(input, formOf(project)))
+      const edits = changeOf(editsIn(input, formOf(project), { called: labelOf }))
       if (Object.keys(edits).length === 0) return
       return engine.projects.change(project, toChange(parse(schemas.changeProject, edits)), whoOfPage(c))
     },

@@ -234,6 +234,11 @@ export const settingFields: Readonly<Record<SettingName, SettingField>> = {
   },
 }
 
+/** Undefined for a field that is no setting. */
+export function labelOf(name: string): string | undefined {
+  return Object.hasOwn(settingFields, name) ? settingFields[name as SettingName].label : undefined
+}
+
 /** The settings as the fields of the form. */
 export function fieldsOf(settings: ProjectSettings): FormFields {
   const shown = Object.entries(settingFields).map(([name, field]) => {

@@ -8,6 +8,7 @@ import { changeOf, formOf } from './project-settings.ts'
 import { byProject } from './server.ts'
 import { nameOfAgent } from './settings-account.ts'
 import { changesOf } from './settings-audit.ts'
+import { labelOf } from './settings-fields.ts'
 import { editsIn, shownAs, shownField } from './shown.ts'
 
 const row = {
@@ -53,6 +54,14 @@ test('of a form only what was changed in it counts, however its lines were ended
   for (const marks of [undefined, '', '{', 'null', '7']) {
     assert.throws(() => editsIn({ ...sent, [shownField]: marks }, shown), { code: 'malformed' })
   }
+})
+
+test('a field that others have changed is called as the form calls it, with what the form shows', () => {
+  const sent = { ...formOf(row), [shownField]: shownAs(formOf(row)), webSocketGraceMs: '7' }
+  const now = formOf({ ...row, settings: { ...row.settings, webSocketGraceMs: 9_000 } })
+  assert.throws(() => editsIn(sent, now, { called: labelOf }), {
+    message: /: WebSockets after a switch \(seconds\) \(it is 9 now\)$/,
+  })
 })
 
 test('a table of metrics says nothing where nothing was measured', () => {

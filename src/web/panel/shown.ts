@@ -8,6 +8,8 @@ interface Care {
   readonly bound?: readonly string[]
   /** What is set now is not said. */
   readonly secret?: boolean
+  /** The label of a field, where that is not its name. */
+  readonly called?: (name: string) => string | undefined
 }
 
 /** The hidden field in which a form says what it was filled with. No setting and no process type has a dot. */
@@ -28,7 +30,7 @@ export function shownAs(fields: Readonly<Record<string, unknown>>): string {
 export function editsIn(
   input: FormFields,
   now: FormFields,
-  { bound = [], secret = false }: Care = {},
+  { bound = [], secret = false, called = () => undefined }: Care = {},
 ): FormFields {
   const marks = marksIn(input)
   if (marks === null) {
@@ -43,7 +45,7 @@ export function editsIn(
   })
   if (clashing.length === 0) return edited
   const fields = clashing.map((field) => ({ field, message: whatIsNow(now[field], secret) }))
-  const told = fields.map(({ field, message }) => `${field} (${message})`).join(', ')
+  const told = fields.map(({ field, message }) => `${called(field) ?? field} (${message})`).join(', ')
   throw new Refusal('conflict', `changed by somebody else since this page was loaded: ${told}`, {
     hint: 'nothing was saved: look at what is set now, and save again what you still want',
     fields,
